@@ -31,7 +31,7 @@ def test_a_bare_tag_makes_one_model_for_each_control_that_fits(tmp_path):
     assert keys(binding) == ["topic:text-classifier", "tone:text-classifier"]
     assert [unbound.reason for unbound in binding.unbound] == [
         "Labels#part: no key under `tags` matches it",
-        "Choices#look is for Image#photo, and text-classifier reads Chat, HyperText, Paragraphs, Text",
+        "Choices#look is for Image#photo, and text-classifier reads Chat, HyperText, Paragraphs, Pdf, Text",
         "Choices#detail is for each region (perRegion); name the tag of the regions under `needs`, such as `needs: "
         "Labels#part`",
     ]

@@ -293,7 +293,7 @@ def test_adapters_is_one_line_an_adapter(tmp_path):
     assert [line.partition(":")[0] for line in lines] == adapter_names()
     assert (empty, hint) == ("", "`lsml adapters NAME` lists the options of an adapter.")
     assert (
-        "text-classifier: answers Choices, Taxonomy; reads Chat, HyperText, Paragraphs, Text; learns; installed; "
+        "text-classifier: answers Choices, Taxonomy; reads Chat, HyperText, Paragraphs, Pdf, Text; learns; installed; "
         "licence: BSD-3-Clause (scikit-learn)" in lines
     )
     yolo = next(line for line in lines if line.startswith("yolo: "))

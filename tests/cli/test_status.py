@@ -96,6 +96,7 @@ def test_what_is_at_work_and_what_failed_is_told(backend):
 def test_watched_it_is_told_again_until_it_is_interrupted(tmp_path):
     recipe = write_recipe(tmp_path)
     command = [sys.executable, "-m", "lsml", "status", str(recipe), "--watch"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
         told = [watching.stdout.readline() for _ in range(2)]
         watching.send_signal(signal.SIGINT)
