@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from lsml.adapters.base import Progress, silent
+from lsml.adapters.base import Adapter, Progress, silent
 from lsml.errors import NotEnoughData
 from lsml.publishing.patience import Patience
 from lsml.publishing.publish import PublishInputs
@@ -49,8 +49,15 @@ def prepared(
             count=lambda stored: store.projects.add_published(project.key, version, stored),
         )  # fmt: skip
         if not inputs.ready and not (untrained and settings.orders_beginning):
-            raise NotEnoughData("; ".join(loaded.warnings) or "no model is trained yet")
+            raise NotEnoughData("; ".join(loaded.warnings) or _why_silent(loaded.adapters.values()))
         yield inputs
+
+
+def _why_silent(adapters: Collection[Adapter]) -> str:
+    """Return the reason why none of the adapters predicts tasks."""
+    if adapters and all(adapter.only_interactive for adapter in adapters):
+        return "the recipe only answers what annotators mark"
+    return "no model is trained yet"
 
 
 def submitting(
