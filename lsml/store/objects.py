@@ -37,8 +37,10 @@ class ObjectArtifacts(Artifacts):
         self._url = url
         options: dict[str, bool] = {"auto_mkdir": True} if url.startswith("file:") else {}
         try:
-            # No listing is remembered, as other machines put and delete.
-            self._files, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
+            # No listing is remembered, as other machines put and delete. Nor is the service: the environment has its address.
+            self._files, self._root = fsspec.core.url_to_fs(
+                url, use_listings_cache=False, skip_instance_cache=True, **options
+            )
         except (ImportError, ValueError) as error:
             raise StoreError(f"{url}: {error}; see storage.artifacts of the recipe") from None
 

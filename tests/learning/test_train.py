@@ -292,7 +292,7 @@ def test_a_model_that_resumes_goes_on_from_what_is_served_and_knows_what_that_le
     monkeypatch.setattr(TextClassifier, "resumes", True)
     load = TextClassifier.load
     monkeypatch.setattr(TextClassifier, "load", lambda self, folder: (loaded.append(folder), load(self, folder)))
-    here = project("training: {promote: always}")
+    here = project("training: {promote: always}\n")
     found = []
     for pairs, first_id in ((tickets(40), 1), (tickets(80)[40:], 1000)):
         card = here.train(annotated(pairs, first_id))
