@@ -9,9 +9,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lsml.files.cache import new_file
 from lsml.labeling.objects import Unreadable
 from lsml.media.content import content_of
+from lsml.media.pictures import write_image
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
@@ -66,14 +66,7 @@ def render_pages(path: Path, numbers: Sequence[int], scratch: Callable[[], Path]
             scale = _SIDE / max(*page.get_size(), 1.0)
             with closing(page.render(scale=scale, rev_byteorder=True)) as bitmap:
                 image = bitmap.to_pil().convert("RGB")
-        made = scratch()
-        try:
-            with new_file(made) as file:
-                image.save(file, format="PNG", compress_level=1)
-        except BaseException:
-            made.unlink(missing_ok=True)
-            raise
-        yield made
+        yield write_image(image, scratch())
 
 
 @contextmanager

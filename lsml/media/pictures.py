@@ -52,14 +52,8 @@ def examine_image(path: Path, shown: str, most_pixels: int, scratch: Callable[[]
         size, upright, suffix = _decode(path, content, shown, most_pixels)
         if upright is None:
             return DecodedImage(size, None)
-        how = {"format": "JPEG", "quality": 95, "subsampling": 0} if suffix == ".jpg" else {"compress_level": 1}
-        copy = scratch()
-        try:
-            with new_file(copy) as file:
-                upright.save(file, **{"format": "PNG", "icc_profile": upright.info.get("icc_profile"), **how})
-        except BaseException:
-            copy.unlink(missing_ok=True)
-            raise
+        how = {"format": "JPEG", "quality": 95, "subsampling": 0} if suffix == ".jpg" else {}
+        copy = write_image(upright, scratch(), icc_profile=upright.info.get("icc_profile"), **how)
         return DecodedImage(upright.size, (copy, suffix))
 
 
@@ -220,14 +214,21 @@ def cut_out(path: Path, outlines: Sequence[Corners], scratch: Callable[[], Path]
             size, PIL.Image.Transform.QUAD, corners, PIL.Image.Resampling.BILINEAR,
             fillcolor="white" if image.mode == "RGB" else 255,
         )  # fmt: skip
-        cut = scratch()
-        try:
-            with new_file(cut) as file:
-                part.save(file, format="PNG", compress_level=1)
-        except BaseException:
-            cut.unlink(missing_ok=True)
-            raise
-        yield cut
+        yield write_image(part, scratch())
+
+
+def write_image(image: Image, path: Path, **how: object) -> Path:
+    """Write an image, a PNG unless `how` has another format for Pillow, and return its new path.
+
+    Raises OSError where it cannot be written, and leaves no part of it.
+    """
+    try:
+        with new_file(path) as file:
+            image.save(file, **({"format": "PNG", "compress_level": 1} | how))
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
 
 
 def examine_video(path: Path, shown: str) -> Footage:
