@@ -11,8 +11,7 @@ import msgspec
 
 from lsml.adapters.base import Data, Example, PageRegion, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, labelled
-from lsml.adapters.parts.state import load_state, save_state
-from lsml.errors import VersionError
+from lsml.adapters.parts.state import load_state, restoring, save_state
 from lsml.values import Box, Choice, Value
 
 if TYPE_CHECKING:
@@ -86,12 +85,8 @@ class FieldClassifier(TrainableAdapter[FieldClassifierOptions]):
     def load(self, directory: Path) -> None:
         """Become the version that was saved. Raises VersionError."""
         state = load_state(directory, self.name)
-        try:
+        with restoring(directory, self.name):
             self._head = LinearHead.restore(state, _WIDTH)
-        except (KeyError, TypeError, ValueError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error
 
 
 def _rows(batch: Sequence[PageRegion]) -> Rows:

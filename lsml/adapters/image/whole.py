@@ -10,7 +10,7 @@ from lsml.adapters.base import Data, Target, TrainableAdapter
 from lsml.adapters.image.features import ImageFeatures, ImageOptions
 from lsml.adapters.parts.linear_head import LinearHead
 from lsml.adapters.parts.number_head import NumberHead
-from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.parts.state import load_state, restoring, save_state
 from lsml.errors import VersionError
 from lsml.values import Value
 
@@ -63,13 +63,9 @@ class WholeImages(TrainableAdapter[OptionsT]):
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError, also where it was trained with another encoder."""
         state = load_state(directory, self.name)
-        try:
+        with restoring(directory, self.name):
             known = str(state["encoder"])
             head = self.head.restore(state, len(state["weights"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error
         if known != self._features.identity():
             raise VersionError(
                 f"{directory}: was trained with another encoder than {self.options.encoder}; train again"

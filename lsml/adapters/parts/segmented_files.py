@@ -14,8 +14,7 @@ from lsml.adapters.base import PREDICTIONS, TRAINING, Data, Example, Progress, T
 from lsml.adapters.parts.boosted_trees import TreeOptions
 from lsml.adapters.parts.once_read import OnceRead
 from lsml.adapters.parts.segmenter import AnnotatedSignal, Segmenter, learnt_segmenter
-from lsml.adapters.parts.state import load_state, save_state
-from lsml.errors import VersionError
+from lsml.adapters.parts.state import load_state, restoring, save_state
 from lsml.labeling.series import Points
 from lsml.values import Interval, Value
 
@@ -119,12 +118,8 @@ class SegmentedFiles(TrainableAdapter[OptionsT]):
     def load(self, directory: Path) -> None:
         """Become the version that was saved. Raises VersionError."""
         state = load_state(directory, self.name)
-        try:
+        with restoring(directory, self.name):
             segmenter = Segmenter.restore(state)
             if segmenter.channels != self.channels:
                 raise ValueError("its parts differ in size")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error
         self._segmenter = segmenter

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +42,15 @@ def load_state(directory: Path, adapter: str) -> State:
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise VersionError(f"{path}: was not saved by this version of {adapter}; train again")
     return state
+
+
+@contextmanager
+def restoring(directory: Path, adapter: str) -> Iterator[None]:
+    """Raise as VersionError what a state lacks or has wrong, while an adapter becomes what was saved."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise VersionError(f"{directory}: {adapter} cannot read it: {error}; restore it, or train again") from error
 
 
 def _skops() -> Any:

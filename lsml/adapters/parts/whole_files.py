@@ -11,8 +11,7 @@ from lsml.adapters.base import Data, OptionsT, Target, TrainableAdapter
 from lsml.adapters.parts.linear_head import LinearHead
 from lsml.adapters.parts.number_head import NumberHead
 from lsml.adapters.parts.scaling import Scale
-from lsml.adapters.parts.state import load_state, save_state
-from lsml.errors import VersionError
+from lsml.adapters.parts.state import load_state, restoring, save_state
 from lsml.values import Value
 
 if TYPE_CHECKING:
@@ -65,9 +64,5 @@ class WholeFiles(TrainableAdapter[OptionsT]):
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
-        try:
+        with restoring(directory, self.name):
             self._learnt = Scale.restore(state["scale"], self.width), self.head.restore(state, self.width)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error

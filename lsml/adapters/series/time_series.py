@@ -17,9 +17,9 @@ from lsml.adapters.parts.linear_head import labelled
 from lsml.adapters.parts.notes import unlearnt
 from lsml.adapters.parts.number_head import numbered
 from lsml.adapters.parts.segmenter import AnnotatedSignal, Segmenter, learnt_segmenter
-from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.parts.state import load_state, restoring, save_state
 from lsml.adapters.parts.windows import OF_CHANNEL, Signal
-from lsml.errors import AdapterError, VersionError
+from lsml.errors import AdapterError
 from lsml.labeling import ControlTag
 from lsml.labeling.series import UnreadableSeries
 from lsml.values import Choice, Interval, Number, Value
@@ -265,17 +265,13 @@ class TimeSeries(TrainableAdapter[TimeSeriesOptions]):
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
-        try:
+        with restoring(directory, self.name):
             segmenter = None if state["segmenter"] is None else Segmenter.restore(state["segmenter"])
             chooser = None if state["chooser"] is None else _Chooser.restore(state["chooser"])
             held = state.get("rater")  # older versions have none
             rater = None if held is None else _Rater.restore(held)
             if segmenter is None and chooser is None and rater is None:
                 raise ValueError("it holds nothing")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error
         self._segmenter, self._chooser, self._rater = segmenter, chooser, rater
 
 

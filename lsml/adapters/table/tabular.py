@@ -13,8 +13,8 @@ from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, Traina
 from lsml.adapters.parts.boosted_trees import Forest, TreeOptions, estimates, forest_of, grow, probabilities, spread_of
 from lsml.adapters.parts.columns import Columns, Kind
 from lsml.adapters.parts.linear_head import LabelledExamples, labelled
-from lsml.adapters.parts.state import load_state, save_state
-from lsml.errors import NotEnoughData, VersionError
+from lsml.adapters.parts.state import load_state, restoring, save_state
+from lsml.errors import NotEnoughData
 from lsml.values import Choice, Number, Scored, Value
 
 if TYPE_CHECKING:
@@ -178,14 +178,10 @@ class Tabular(TrainableAdapter[TabularOptions]):
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
-        try:
+        with restoring(directory, self.name):
             learnt = [_Learnt.restore(one) for one in state["learnt"]]
             if not 1 <= len(learnt) <= 2:
                 raise ValueError("it holds nothing")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error
         self._learnt = learnt
 
 

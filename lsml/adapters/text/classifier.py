@@ -10,9 +10,8 @@ import msgspec
 
 from lsml.adapters.base import TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, labelled
-from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.parts.state import load_state, restoring, save_state
 from lsml.adapters.parts.text_features import TextFeatures, TextOptions, text_rows
-from lsml.errors import VersionError
 from lsml.values import Choice, Value
 
 if TYPE_CHECKING:
@@ -85,12 +84,8 @@ class TextClassifier(TrainableAdapter[TextClassifierOptions]):
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
-        try:
+        with restoring(directory, self.name):
             features = TextFeatures.restore(state["features"])
             head = LinearHead.restore(state, features.width)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error
         self._head = head
         self._features = features

@@ -14,9 +14,9 @@ from lsml.adapters.base import PREDICTIONS, TEXTS, Data, Example, Progress, Targ
 from lsml.adapters.parts.found_dates import DateFinder, FoundDate
 from lsml.adapters.parts.linear_head import Closeness
 from lsml.adapters.parts.preference_head import PreferenceHead, PreferredItem
-from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.parts.state import load_state, restoring, save_state
 from lsml.adapters.parts.text_features import TextFeatures, TextOptions
-from lsml.errors import NotEnoughData, VersionError
+from lsml.errors import NotEnoughData
 from lsml.values import Moment, Value
 
 _WORD: Final = re.compile(r"\w+")
@@ -153,14 +153,10 @@ class Dates(TrainableAdapter[DatesOptions]):
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
-        try:
+        with restoring(directory, self.name):
             features = TextFeatures.restore(state["features"])
             head = PreferenceHead.restore(state, features.width)
             written = float(state["written"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error
         self._features, self._head, self._written = features, head, written
 
 

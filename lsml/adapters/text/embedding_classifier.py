@@ -12,7 +12,7 @@ import msgspec
 from lsml.adapters.base import TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LinearHead, labelled
 from lsml.adapters.parts.sentence_encoder import Encoder, EncoderOptions, encoder_of
-from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.parts.state import load_state, restoring, save_state
 from lsml.adapters.parts.transformers_models import config_of, find, remedy
 from lsml.errors import AdapterError, VersionError
 from lsml.files.digests import content_digest
@@ -101,13 +101,9 @@ class TextEmbeddingClassifier(TrainableAdapter[TextEmbeddingClassifierOptions]):
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError, also where it was learnt with another encoder."""
         state = load_state(directory, self.name)
-        try:
+        with restoring(directory, self.name):
             known = str(state["encoder"])
             head = LinearHead.restore(state, len(state["weights"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error
         # Without its encoder it predicts nothing, so that the other models of a version still load.
         if self.lacks(self.options, self.target) is None and known != self._identity():
             raise VersionError(

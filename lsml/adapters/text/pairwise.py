@@ -16,7 +16,7 @@ from lsml.adapters.base import PREDICTIONS, TEXTS, Data, Example, Progress, Targ
 from lsml.adapters.image.features import ImageFeatures, ImageOptions
 from lsml.adapters.parts.linear_head import Closeness, LabelledExamples, LinearHead
 from lsml.adapters.parts.preference_head import PreferenceHead, PreferredItem
-from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.parts.state import load_state, restoring, save_state
 from lsml.adapters.parts.text_features import TextFeatures, TextOptions
 from lsml.errors import AdapterError, NotEnoughData, VersionError
 from lsml.labeling.items import Items
@@ -135,15 +135,11 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
-        try:
+        with restoring(directory, self.name):
             features = _Texts.restore(state) if "features" in state else _Images(self.options)
             width = len(state["weights"]) if isinstance(features, _Images) else features.width
             head = PreferenceHead.restore(state, width)
             sorting = LinearHead.restore(state["sorting"], width) if state["sorting"] else None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error
         if isinstance(features, _Images) and features.state() != {"encoder": str(state["encoder"])}:
             raise VersionError(
                 f"{directory}: was trained with another encoder than {self.options.encoder}; train again"

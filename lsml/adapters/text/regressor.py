@@ -10,9 +10,8 @@ import msgspec
 
 from lsml.adapters.base import TEXTS, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.number_head import Alpha, NumberHead, numbered
-from lsml.adapters.parts.state import load_state, save_state
+from lsml.adapters.parts.state import load_state, restoring, save_state
 from lsml.adapters.parts.text_features import TextFeatures, TextOptions
-from lsml.errors import VersionError
 from lsml.values import Number, Value
 
 
@@ -75,12 +74,8 @@ class TextRegressor(TrainableAdapter[TextRegressorOptions]):
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
-        try:
+        with restoring(directory, self.name):
             features = TextFeatures.restore(state["features"])
             head = NumberHead.restore(state, features.width)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error
         self._head = head
         self._features = features

@@ -13,8 +13,8 @@ from msgspec import Meta
 from lsml.adapters.base import TRAINING, Data, Example, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.parts.linear_head import ClassWeight, Closeness, LabelledExamples, LinearHead
 from lsml.adapters.parts.pairs import Pair, Scene
-from lsml.adapters.parts.state import load_state, save_state
-from lsml.errors import NotEnoughData, VersionError
+from lsml.adapters.parts.state import load_state, restoring, save_state
+from lsml.errors import NotEnoughData
 from lsml.values import Relation, Value
 
 if TYPE_CHECKING:
@@ -141,15 +141,11 @@ class RelationsAdapter(TrainableAdapter[RelationsOptions]):
     def load(self, directory: Path) -> None:
         """Load a saved version. Raises VersionError."""
         state = load_state(directory, self.name)
-        try:
+        with restoring(directory, self.name):
             features = {str(name): column for column, name in enumerate(state["features"])}
             head, window = LinearHead.restore(state, len(features)), int(state["window"])
             if not set(head.labels) - {_NONE}:
                 raise ValueError("it knows no relation")
-        except (KeyError, TypeError, ValueError) as error:
-            raise VersionError(
-                f"{directory}: {self.name} cannot read it: {error}; restore it, or train again"
-            ) from error
         self._head, self._features, self._window = head, features, window
 
 
