@@ -99,6 +99,8 @@ class Auto(TrainableAdapter[NoOptions]):
         self._answering: tuple[Answering, ...] = ()
         self._adapter = self.candidates[0].new(target)
         self.selection: Selection | None = None
+        self._saved: Path | None = None  # the folder of the version that it is
+        self._went_on: bool | None = None  # once it learnt
 
     @classmethod
     def import_library(cls) -> None:
@@ -139,6 +141,13 @@ class Auto(TrainableAdapter[NoOptions]):
         return self._adapter.ready
 
     @property
+    def resumes(self) -> bool:
+        """True if one of its candidates does; once it learnt, if the chosen one went on from a saved version."""
+        if self._went_on is not None:
+            return self._went_on
+        return any(one.new(self.target).resumes for one in self.candidates)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """The choice with its figures, the refusals, and the notes of the adapter itself."""
         told = [] if self.selection is None else [self.selection.sentence]
@@ -146,7 +155,9 @@ class Auto(TrainableAdapter[NoOptions]):
         return (*told, *refused, *self._adapter.notes)
 
     def fit(self, examples: Sequence[Example], seed: int, progress: Progress = silent) -> None:
-        """Select an adapter and train it. Raises NotEnoughData or AdapterError if none of them can be trained."""
+        """Select an adapter and train it. In cross-validation, none goes on from a saved version, which may have learnt what a
+        fold leaves out. Raises NotEnoughData or AdapterError if none of them can be trained.
+        """
 
         def trying(share: float, message: str) -> None:
             progress(_TRYING * share, message)
@@ -159,16 +170,28 @@ class Auto(TrainableAdapter[NoOptions]):
         # Among equals, and among those without a figure, the first wins.
         ranked = sorted(self.candidates, key=lambda one: judged.get(one.name, -math.inf), reverse=True)
         for candidate in ranked:
-            adapter = candidate.new(self.target)
+            adapter, goes_on = self._begun(candidate)
             error = _failure(candidate.name, adapter, examples, seed, fitting)
             if error is None:
-                self._adapter = adapter
+                self._adapter, self._went_on = adapter, goes_on
                 self.selection = Selection(candidate.name, figures, metric, min(len(examples), _MAX_EXAMPLES), refusals)
                 return
             refusals[candidate.name] = str(error)
             figures[candidate.name] = None
         said = "; ".join(f"{name}: {why}" for name, why in refusals.items())
         raise type(error)(said) if isinstance(error, NotEnoughData) else AdapterError(said)
+
+    def _begun(self, candidate: Candidate) -> tuple[TrainableAdapter, bool]:
+        """Return (an adapter to train, True if it goes on from the saved version: that is of the same candidate, and the recipe
+        says so). Raises VersionError.
+        """
+        adapter = candidate.new(self.target)
+        if self._saved is None or self.selection is None or not adapter.resumes:
+            return adapter, False
+        if candidate is not self.candidate(self.selection.chosen):
+            return adapter, False
+        adapter.load(self._saved / _MODEL)
+        return adapter, True
 
     def _tried(
         self, examples: Sequence[Example], seed: int, progress: Progress
@@ -241,7 +264,7 @@ class Auto(TrainableAdapter[NoOptions]):
             raise VersionError(f"{directory}: auto cannot read it: {error}; restore it, or train again") from error
         adapter = self.candidate(selection.chosen).new(self.target)
         adapter.load(directory / _MODEL)
-        self._adapter, self.selection = adapter, selection
+        self._adapter, self.selection, self._saved = adapter, selection, directory
 
     @classmethod
     def candidate(cls, name: str) -> Candidate:

@@ -6,15 +6,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from lsml.adapters.base import Progress, silent
-from lsml.binding import Auto, Binding, BoundModel, sentences, settled
-from lsml.errors import AdapterError, NotEnoughData
+from lsml.adapters.base import Progress, TrainableAdapter, silent
+from lsml.binding import Auto, Binding, BoundModel, fits, sentences, settled
+from lsml.errors import AdapterError, NotEnoughData, VersionError
 from lsml.labeling.objects import Fetch
 from lsml.learning.candidates import Candidates, Fitted
 from lsml.learning.drift import drift_of
 from lsml.learning.examples import examples_of, held_out_tasks, move_over
-from lsml.learning.fit import SEED, fit
+from lsml.learning.fit import SEED, fit, resumed, resumes
 from lsml.learning.judge import unread_sentence
 from lsml.learning.promote import choose
 from lsml.learning.snapshot import Snapshot
@@ -29,6 +30,13 @@ class TrainingFiles:
 
     directory: Path
     fetch: Fetch
+
+
+class _Predecessor(NamedTuple):
+    """The version that is served before a training, with its folder, or None; the number of one that cannot be loaded."""
+
+    promoted: tuple[Loaded, Path] | None
+    unloadable: int | None
 
 
 def train(
@@ -52,7 +60,9 @@ def train(
     for sentence in sentences(snapshot.left_out):
         _log.warning("%s", sentence)
     moved_to_training = move_over(models, snapshot)
-    fitted, refusals = _fit_all(models, snapshot, moved_to_training, files, promoted, progress)
+    fitted, refusals = _fit_all(
+        models, snapshot, moved_to_training, files, _Predecessor(promoted, unloadable), progress
+    )
     progress(0.9, "judging")
     judged_tasks = held_out_tasks(models, snapshot, moved_to_training)
     candidates = Candidates(
@@ -93,7 +103,7 @@ def _fit_all(
     snapshot: Snapshot,
     moved_to_training: set[str],
     files: TrainingFiles,
-    promoted: tuple[Loaded, Path] | None,
+    before: _Predecessor,
     progress: Progress,
 ) -> tuple[dict[str, Fitted], list[str]]:
     """Return (trained models by key, a sentence for each that could not be trained). Raises where none could."""
@@ -107,7 +117,7 @@ def _fit_all(
 
         try:
             fitted[model.key] = _fit(
-                model, f"{index}-{model.spec.adapter}", snapshot, moved_to_training, files, promoted, of_model
+                model, f"{index}-{model.spec.adapter}", snapshot, moved_to_training, files, before, of_model
             )
         except (NotEnoughData, AdapterError) as error:
             refusals.append(f"{model.key}: {error}")
@@ -125,7 +135,7 @@ def _fit(
     snapshot: Snapshot,
     moved_to_training: set[str],
     files: TrainingFiles,
-    promoted: tuple[Loaded, Path] | None,
+    before: _Predecessor,
     progress: Progress,
 ) -> Fitted:
     """Return a model trained on the tasks that are not held out, and saved into `folder` of the version's. One that resumes
@@ -143,12 +153,16 @@ def _fit(
         )
         raise NotEnoughData(notes[0] if notes else lacking)
     progress(0.0, f"learning {_controls(model)} from {len(examples)} examples")
-    served = _served(model, promoted)
-    adapter = fit(model, examples, progress, served[1] / served[0].folder if served else None)
-    if served and adapter.resumes:
-        assert promoted is not None
-        learnt |= learnt_hashes(served[1], served[0])
-        notes.append(f"went on from v{promoted[0].number}")
+    begun, why_anew = _begun(model, before)
+    if why_anew:
+        _log.warning("%s: %s", model.key, why_anew)
+        notes.append(why_anew)
+    adapter = fit(model, examples, progress, begun)
+    served = _served(model, before.promoted)
+    if begun is not None and served is not None and adapter.resumes:
+        learnt |= learnt_hashes(served.folder, served.card)
+        notes.append(f"went on from v{served.number}")
+        _log.info("%s: %s", model.key, notes[-1])
     selection = adapter.selection if isinstance(adapter, Auto) else None
     if selection is not None:
         _log.info("%s: %s", model.key, selection.sentence)
@@ -164,12 +178,38 @@ def _fit(
     return Fitted(model, adapter, card, tuple(f"{model.key}: {note}" for note in (*notes, *adapter.notes)))
 
 
-def _served(model: BoundModel, promoted: tuple[Loaded, Path] | None) -> tuple[ModelCard, Path] | None:
-    """Return (the card of a model's promoted version, the folder of that version), if the model can be loaded from it."""
+class _SavedModel(NamedTuple):
+    """A model's promoted version: its number, the model's card, and the folder of the version."""
+
+    number: int
+    card: ModelCard
+    folder: Path
+
+
+def _served(model: BoundModel, promoted: tuple[Loaded, Path] | None) -> _SavedModel | None:
+    """Return a model's promoted version, if the model can be loaded from it."""
     if promoted is None or promoted[0].card is None or model.key not in promoted[0].adapters:
         return None
     saved = promoted[0].card.models.get(model.key)
-    return None if saved is None or saved.fingerprint != model.fingerprint else (saved, promoted[1])
+    if saved is None or not fits(model, saved.fingerprint):
+        return None
+    return _SavedModel(promoted[0].number, saved, promoted[1])
+
+
+def _begun(model: BoundModel, before: _Predecessor) -> tuple[TrainableAdapter | None, str]:
+    """Return (an adapter that goes on from the promoted version, or None; the reason for None where the recipe says that it
+    goes on).
+    """
+    anew = "v{} cannot be loaded, so training began with the recipe's weights"
+    if before.unloadable is not None:
+        return None, anew.format(before.unloadable) if resumes(model) else ""
+    served = _served(model, before.promoted)
+    if served is None:
+        return None, ""
+    try:
+        return resumed(model, served.folder / served.card.folder), ""
+    except VersionError as error:
+        return None, f"{anew.format(served.number)} ({error})"
 
 
 def _controls(model: BoundModel) -> str:

@@ -6,11 +6,12 @@ import json
 
 import pytest
 
+from lsml.adapters.text.classifier import TextClassifier
 from lsml.binding import bind, fits, settled
 from lsml.binding.auto import Auto
 from lsml.errors import AdapterError, NotEnoughData, VersionError
 from lsml.labeling import parse_labeling_config
-from lsml.learning.fit import fit
+from lsml.learning.fit import fit, resumed
 from lsml.recipe import load_recipe
 from lsml.values import Choice
 from tests.conftest import TOPICS, tickets, write_recipe
@@ -69,6 +70,18 @@ def test_of_those_that_are_as_good_the_first_is_chosen_always_the_same(tmp_path)
     assert len(set(first.selection.figures.values())) == 1
     asked = [example.data for example in examples(6)]
     assert first.predict(asked) == second.predict(asked)
+
+
+def test_an_adapter_that_was_not_chosen_before_begins_anew(learnt, tmp_path, monkeypatch):
+    """Also where those that go on from a saved version are candidates."""
+    monkeypatch.setattr(TextClassifier, "resumes", True)
+    model, before = learnt
+    before.save(tmp_path)
+    adapter = resumed(model, tmp_path)
+    assert adapter.resumes
+    fit(model, examples(6), begun=adapter)
+    assert (before.selection.chosen, adapter.selection.chosen) == ("text-classifier:2", "text-classifier")
+    assert not adapter.resumes
 
 
 def test_of_too_few_examples_the_first_that_can_learn_is_taken(tmp_path):

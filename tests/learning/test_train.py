@@ -5,7 +5,7 @@ import pytest
 
 from lsml.adapters.text.classifier import TextClassifier
 from lsml.binding import bind
-from lsml.errors import NotEnoughData
+from lsml.errors import NotEnoughData, VersionError
 from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
 from lsml.learning.run import TrainingInputs, run
 from lsml.recipe import load_recipe, share_of
@@ -286,12 +286,17 @@ def test_what_a_version_learnt_never_judges_it_whatever_the_ids_are(project):
     assert not fair - learnt or decision.compared.tasks <= len({text for text, _ in tickets(200)} - learnt)
 
 
-def test_a_model_that_resumes_goes_on_from_what_is_served_and_knows_what_that_learnt(project, monkeypatch):
-    """As yolo and detector do with `resume: true`."""
-    loaded = []
+@pytest.fixture
+def resuming(monkeypatch):
+    """Text classifiers that go on from what is promoted, as yolo and detector do with `resume: true`; the folders of which
+    they were loaded."""
+    loaded, load = [], TextClassifier.load
     monkeypatch.setattr(TextClassifier, "resumes", True)
-    load = TextClassifier.load
     monkeypatch.setattr(TextClassifier, "load", lambda self, folder: (loaded.append(folder), load(self, folder)))
+    return loaded
+
+
+def test_a_model_that_resumes_goes_on_from_what_is_served_and_knows_what_that_learnt(project, resuming):
     here = project("training: {promote: always}\n")
     found = []
     for pairs, first_id in ((tickets(40), 1), (tickets(80)[40:], 1000)):
@@ -299,9 +304,53 @@ def test_a_model_that_resumes_goes_on_from_what_is_served_and_knows_what_that_le
         folder = here.store.artifacts.open(here.store.versions.get(LOCAL, here.promoted).folder)
         found.append((card.notes, learnt_hashes(folder, card.models["topic:text-classifier"])))
     (first, of_first), (second, of_second) = found
-    assert not any("went on" in note for note in first) and len(loaded) >= 1
+    assert not any("went on" in note for note in first) and len(resuming) >= 1
     assert "topic:text-classifier: went on from v1" in second
     assert of_first < of_second
+
+
+def test_the_model_that_auto_chooses_goes_on_from_what_is_served_if_that_is_of_the_same_adapter(project, resuming):
+    other = "{adapter: text-classifier, options: {ngrams: [1, 3]}}"
+    here = project(
+        f"tags: {{Choices: {{adapter: auto, models: [text-classifier, {other}]}}}}\ntraining: {{promote: always}}\n"
+    )
+    first = here.train(annotated(tickets(6)))
+    resuming.clear()
+    second = here.train(annotated([*tickets(6), *tickets(8)[6:]]))
+    # Too few for a comparison: both times the first is chosen.
+    assert {card.models["topic:auto"].selection.chosen for card in (first, second)} == {"text-classifier"}
+    assert not any("went on" in note for note in first.notes)
+    assert "topic:auto: went on from v1" in second.notes
+    # Once to compare with it, once by `auto`, and once by the model that goes on.
+    assert len(resuming) == 3 and len(set(resuming)) <= 2
+
+
+@pytest.mark.parametrize("damage", ["file", "content"])
+def test_a_model_that_resumes_begins_anew_where_the_promoted_version_cannot_be_read(
+    project, resuming, damage, monkeypatch, caplog
+):
+    here = project("training: {promote: always}\n")
+    here.train(annotated(tickets(40)))
+    folder = here.store.artifacts.open(here.store.versions.get(LOCAL, 1).folder)
+    if damage == "file":
+        for path in (folder / "0-text-classifier").iterdir():
+            path.write_bytes(b"nothing")
+    else:  # a library that reads it no more: the server's copy is in memory, and a new one fails
+        read = TextClassifier.load
+
+        def refuse(self, path):
+            if len(resuming) > 1:
+                raise VersionError(f"{path}: cannot be read any more")
+            read(self, path)
+
+        resuming.clear()
+        monkeypatch.setattr(TextClassifier, "load", refuse)
+        resuming.append(folder)
+    card = here.train(annotated(tickets(80)))
+    said = "topic:text-classifier: v1 cannot be loaded, so training began with the recipe's weights"
+    assert [note for note in card.notes if note.startswith(said)] and said in caplog.text
+    assert not any("went on" in note for note in card.notes)
+    assert here.promoted == 2
 
 
 def test_an_absurd_number_is_no_example(project):
