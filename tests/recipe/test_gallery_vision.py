@@ -1,7 +1,7 @@
 """The gallery's recipes with detectors pre-label, learn and predict, with small real weights in place of the ones that they name.
 
 The weights of YOLO start from those of a package, so that they are pretrained, and have the class names of the real ones.
-No package ships any for `detector`: a small one that learnt the drawn world stands for them.
+No package ships any for `detector`: small ones that learnt the drawn world stand for them.
 """
 
 from __future__ import annotations
@@ -39,8 +39,12 @@ pytestmark = [pytest.mark.models, pytest.mark.timeout(300)]
 RECIPES = gallery_recipes()
 WORLDS = {
     "detection": "box", "detection-apache": "box", "detection-from-scratch": "box", "oriented-boxes": "rotated", "segmentation": "polygon",
-    "pose": "pose", "image-classification": "choice", "video-tracking": None,
+    "segmentation-apache": "mask", "pose": "pose", "image-classification": "choice", "video-tracking": None,
 }  # fmt: skip
+OF_DETECTOR = {
+    "PekingU/rtdetr_v2_r18vd": "detector",
+    "Roboflow/rf-detr-seg-medium": "masks",
+}  # those that stand for them
 PROJECT = "7.1795424614"
 
 
@@ -76,11 +80,12 @@ def weights(tmp_path_factory) -> Path:
     learnt.names = {0: "car", 1: "person"}
     torch.save({"model": learnt}, folder / "yolo11n.pt")
     learnt.names = {0: "blue", 1: "red"}
-    (folder / "detector").mkdir()
-    DETECTOR[0].ready().save(folder / "detector")
-    facts = json.loads((folder / "detector" / "config.json").read_text())
-    facts["id2label"] = {"0": "car", "1": "person"}
-    (folder / "detector" / "config.json").write_text(json.dumps(facts))
+    for case, file in zip(DETECTOR, OF_DETECTOR.values(), strict=True):
+        (folder / file).mkdir()
+        case.ready().save(folder / file)
+        facts = json.loads((folder / file / "config.json").read_text())
+        facts["id2label"] = {"0": "car", "1": "person"}
+        (folder / file / "config.json").write_text(json.dumps(facts))
     return folder
 
 
@@ -96,7 +101,8 @@ def serve(tmp_path, weights, monkeypatch):
         for model in recipe["tags"].values():
             model["options"] |= {"imgsz": 96, "epochs": 20, "train_batch": 8, "patience": 0}
             if model["adapter"] == "detector":
-                model["options"] |= {"weights": str(weights / "detector"), "learning_rate": 2e-3}
+                small = weights / OF_DETECTOR[model["options"]["weights"]]
+                model["options"] |= {"weights": str(small), "learning_rate": 2e-3}
         path = tmp_path / f"{name}.yaml"
         path.write_text(yaml.safe_dump(recipe))
         served.append(Backend(path, tmp_path / "data"))

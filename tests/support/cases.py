@@ -63,6 +63,7 @@ from tests.support.transformer_models import (
     tiny_gliner,
     tiny_head,
     tiny_owl,
+    tiny_rf_detr,
     tiny_sam,
     tiny_sam2,
     tiny_seq2seq,
@@ -317,15 +318,18 @@ YOLO = [
 # Nobody trained the weights: they learn the easy world, and the figures mean nothing beyond it.
 DETECTOR = [
     AdapterCase(
-        adapter=Detector, target=Target(_SHAPES, multiple=True, kinds={"box": _SHAPES}), examples=examples,
+        adapter=Detector, target=Target(_SHAPES, multiple=True, kinds=dict.fromkeys(kinds, _SHAPES)), examples=examples,
         options={
-            "weights": str(_drawn / "detector"), "device": "cpu", "epochs": 40, "learning_rate": 3e-3, "patience": 0, "batch": 3,
-            "confidence": 0.05,
+            "weights": str(_drawn / weights), "device": "cpu", "epochs": 40, "learning_rate": 3e-3, "patience": 0, "batch": 3,
+            "confidence": 0.05, "train_batch": at_once,
         },
         batch=[example.data for example in examples[:5]], tolerance=_ROUNDING,
         prompts=[(example.data, [Box("", x=0.0, y=0.0, width=1.0, height=1.0)]) for example in examples[:3]],
     )
-    for examples in (worlds.shape_examples("box", 24),)
+    for weights, kinds, at_once, examples in (
+        ("detector", ("box",), 8, worlds.shape_examples("box", 24)),
+        ("masks", ("mask", "polygon"), 4, worlds.shape_examples("polygon", 16)),
+    )
 ]  # fmt: skip
 
 # Random weights: structure alone.
@@ -426,6 +430,7 @@ if find_spec("transformers") is not None:
     )  # fmt: skip
     tiny_transformer(_drawn / "transformer", [example.data for example in sentences(60)] + [t for t, _ in tickets(60)])
     tiny_detector(_drawn / "detector")
+    tiny_rf_detr(_drawn / "masks")
     tiny_seq2seq(_drawn / "seq2seq", [text for text, _ in tickets(60)] + [f"a {label}" for label in LABELS])
     tiny_owl(_drawn / "owl")
     tiny_sam(_drawn / "sam")

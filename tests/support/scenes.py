@@ -270,10 +270,15 @@ OF_IMAGES = {
          "joints": [KeyPoint(name, 0.9, x=x / sights.SIZE[0], y=y / sights.SIZE[1], size=0.012)
                     for name, x, y in sights.JOINTS]},
     ),
-    "segment-anything": Scene({"image": STREET}, {"mask": [Mask.from_pixels(sights.person_in_street(), "Object", score=0.96)]}),
+    "segment-anything": Scene({"image": STREET}, {"mask": [Mask.from_pixels(sights.in_street("person"), "Object", score=0.96)]}),
     "segmentation": Scene(
         {"image": STREET},
         {"outline": [Polygon("Person", 0.93, points=tuple((x / sights.SIZE[0], y / sights.SIZE[1]) for x, y in sights.OUTLINE))]},
+    ),
+    "segmentation-apache": Scene(
+        {"image": STREET},
+        {"mask": [Mask.from_pixels(sights.in_street(what), label, score=score)
+                  for what, label, score in (("person", "Person", 0.94), ("car", "Vehicle", 0.91), ("dog", "Dog", 0.83))]},
     ),
 }  # fmt: skip
 OF_TIME = {

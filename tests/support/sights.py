@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,8 @@ def street(path: Path) -> Path:
     pen.rectangle((0, 320, *SIZE), fill=(110, 112, 118))
     for x in range(20, SIZE[0], 90):
         pen.rectangle((x, 376, x + 45, 381), fill="white")
-    _person(pen, 150, 120, (196, 72, 62))
-    _dog(pen, 225, 230, 1.0, (120, 82, 50))
-    _car(pen, 400, 225, (48, 104, 180))
+    for draw in _DRAWN.values():
+        draw(pen)
     image.save(path)
     return path
 
@@ -52,10 +52,10 @@ OUTLINE = (
 )  # fmt: skip
 
 
-def person_in_street() -> Any:
-    """Which pixels of `street` are the person, (rows, columns)."""
+def in_street(what: str) -> Any:
+    """Which pixels of `street` are the person, the dog or the car, (rows, columns)."""
     image = Image.new("RGB", SIZE)
-    _person(ImageDraw.Draw(image), 150, 120, (196, 72, 62))
+    _DRAWN[what](ImageDraw.Draw(image))
     return np.asarray(image).any(axis=2)
 
 
@@ -107,6 +107,13 @@ def _car(pen: ImageDraw.ImageDraw, left: int, top: int, colour: tuple[int, int, 
     for wheel in (left + 35, left + 180):
         pen.ellipse((wheel, top + 70, wheel + 46, top + 116), fill=(30, 30, 34))
         pen.ellipse((wheel + 14, top + 84, wheel + 32, top + 102), fill=(170, 170, 176))
+
+
+_DRAWN: dict[str, Callable[[ImageDraw.ImageDraw], None]] = {
+    "person": lambda pen: _person(pen, 150, 120, (196, 72, 62)),
+    "dog": lambda pen: _dog(pen, 225, 230, 1.0, (120, 82, 50)),
+    "car": lambda pen: _car(pen, 400, 225, (48, 104, 180)),
+}
 
 
 def pets(path: Path) -> Path:
