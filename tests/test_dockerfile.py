@@ -140,6 +140,20 @@ def test_the_port_is_the_one_it_exposes():
     assert last("EXPOSE") == environment()["LSML_PORT"] == "9090"
 
 
+def test_every_package_is_installed_by_the_hashes_of_the_lock():
+    """But for PyTorch's own build without CUDA, which one has to ask for."""
+    installs = [one for _, rest in INSTRUCTIONS for one in re.findall(r"pip install [^&;]+", rest)]
+    unlocked = [one for one in installs if "--require-hashes" not in one]
+    assert len(installs) == 5
+    assert [flag for one in unlocked for flag in ("--torch-backend cpu", "--no-index wheel/*.whl") if flag in one] == [
+        "--torch-backend cpu",
+        "--no-index wheel/*.whl",
+    ]
+    assert "UV_FROZEN=1" in next(rest for word, rest in INSTRUCTIONS if word == "ENV")
+    assert ("ARG", "TORCH=cuda") in INSTRUCTIONS
+    assert not [rest for _, rest in INSTRUCTIONS if re.search(r"apt-get|apk |dnf ", rest)]
+
+
 def test_no_shell_script_takes_part():
     assert not [source for source in copied() if source.endswith(".sh")]
     assert not [rest for word, rest in INSTRUCTIONS if word == "RUN" and re.search(r"\.sh\b|curl|wget", rest)]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lsml.doctor.findings import Finding, failed, passed, skipped, warned
 from lsml.errors import LsmlError
+from lsml.files.disk import command_to_write
 from lsml.recipe import Recipe, shown_address
 from lsml.store import Store
 from lsml.store.queue import open_queue
@@ -28,9 +29,11 @@ def examine_directory(recipe: Recipe, directory: Path) -> Iterator[Finding]:
         with tempfile.NamedTemporaryFile(dir=there):
             pass
     except OSError as error:
+        command = command_to_write(directory)
+        advice = f"run `{command}` as root" if command else "make it writable for this user"
         yield failed(
             "data directory", f"{directory} cannot be written: {error.strerror}",
-            "make it writable for this user (in a container: chown the volume), or name another with --data-dir",
+            f"{advice}, or name another with --data-dir",
         )  # fmt: skip
         return
     kind = file_system(there)

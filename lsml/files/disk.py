@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,3 +30,23 @@ def make_folder(path: Path) -> None:
     for made in missing:
         with suppress(PermissionError):  # a user who may write a folder need not be able to read it
             sync(made.parent)
+
+
+def command_to_write(path: Path, whole: Path | None = None) -> str | None:
+    """Return the command by which root lets this user write a file or folder, or makes the folder if it is missing.
+
+    `whole`: the folder that the command is for, by default the path itself. None where this user may write it, and where
+    no such command helps, as on a read-only disk.
+    """
+    if os.name == "nt":
+        return None
+    user, group, quoted = os.getuid(), os.getgid(), shlex.quote(str(whole or path))
+    try:
+        owner = path.stat().st_uid
+    except FileNotFoundError:
+        return f"install -d -o {user} -g {group} {quoted}"
+    except OSError:
+        return None
+    if os.access(path, os.W_OK) or os.statvfs(path).f_flag & os.ST_RDONLY:
+        return None
+    return f"chmod -R u+rwX {quoted}" if owner == user else f"chown -R {user}:{group} {quoted}"

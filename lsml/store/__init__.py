@@ -7,13 +7,14 @@ seconds since the epoch, by the database's clock.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lsml.errors import NoRoom, StoreError
-from lsml.files.disk import make_folder
+from lsml.files.disk import command_to_write, make_folder
 from lsml.recipe import Storage
 from lsml.store.actions import Action, Actions
 from lsml.store.annotations import Annotations
@@ -28,6 +29,7 @@ from lsml.store.projects import LOCAL, ProjectRow, Projects
 from lsml.store.reviews import Reviews
 from lsml.store.run_lines import RunLine, RunLines
 from lsml.store.runs import RunRow, Runs
+from lsml.store.sqlite import FILE as DATABASE_FILE
 from lsml.store.sqlite import Sqlite
 from lsml.store.submissions import Submission, Submissions
 from lsml.store.version_rows import NOT_KEPT, VersionRow, VersionRows
@@ -37,13 +39,25 @@ _IN_DIRECTORY = Storage()
 
 
 def make_data_directory(directory: Path) -> None:
-    """Make a data directory, which only its owner can use, where it is missing. Raises StoreError."""
+    """Make a data directory, which only its owner can use, where it is missing. Raises StoreError where it cannot be made or
+    written, with the command that lets this user do so.
+    """
     try:
         make_folder(directory)
     except OSError as error:
+        command = command_to_write(directory) if isinstance(error, PermissionError) else None
         raise StoreError(
-            f"{directory}: cannot make the data directory: {error.strerror}; name another with --data-dir"
+            f"{directory}: cannot make the data directory: {error.strerror}; {_advice(command)}"
         ) from error
+    for path in (directory, directory / DATABASE_FILE):
+        if path.exists() and (command := command_to_write(path, directory)) is not None:
+            raise StoreError(f"{path}: cannot be written by user {os.getuid()}; {_advice(command)}")
+
+
+def _advice(command: str | None) -> str:
+    """Return what to do about a data directory. `command`: what makes it writable, if anything does."""
+    remedy = f"run `{command}` as root (of a container's volume, on its host), or " if command else ""
+    return f"{remedy}name another with --data-dir"
 
 
 class Store:
