@@ -188,10 +188,11 @@ def annotated(texts: Texts, config: str, project: int, first: int) -> list[bytes
     return [
         request_bytes("/webhook", {
             "action": "ANNOTATION_CREATED",
-            "project": {"id": project, "created_at": "1970-01-01T00:00:01Z", "title": f"p{project}", "label_config": config},
+            "project": {"id": project, "created_at": "1970-01-01T00:00:01Z", "updated_at": at, "title": f"p{project}",
+                        "label_config": config},
             "task": {"id": first + number, "data": {"text": text}},
             "annotation": {"id": first + number, "task": first + number, "result": regions(label), "created_at": at,
-                           "updated_at": at, "was_cancelled": False},
+                           "updated_at": at, "was_cancelled": False, "lead_time": 4.2},
         })
         for number, (text, label) in enumerate(texts)
     ]  # fmt: skip

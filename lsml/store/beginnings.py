@@ -29,7 +29,7 @@ class Beginnings(Table):
         if lead_time_s is None and seen is None:
             return
         result = None if seen is None or seen.result is None else json.dumps(seen.result, separators=(",", ":"))
-        self._run(
+        self._later(
             "INSERT INTO beginning (project, annotation, updated_at, lead_time, prediction, version, result)"  # noqa: S608 (ours)
             " SELECT project, id, ?, ?, ?, ?, ? FROM annotation WHERE project = ? AND id = ? AND deleted = 0"
             " ON CONFLICT (project, annotation) DO UPDATE SET updated_at = excluded.updated_at,"
@@ -45,7 +45,7 @@ class Beginnings(Table):
 
     def forget(self, project: str, annotation: str) -> None:
         """Delete the origin of a deleted annotation."""
-        self._run("DELETE FROM beginning WHERE project = ? AND annotation = ?", project, annotation)
+        self._later("DELETE FROM beginning WHERE project = ? AND annotation = ?", project, annotation)
 
     def latest(self, project: str, most: int) -> Iterator[AnnotatedTask]:
         """Yield the annotations with a known origin that changed last, at most `most`, each with its task.

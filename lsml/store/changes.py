@@ -63,7 +63,7 @@ class Changes(Table):
             return
         data = json.dumps(annotation.task_data, ensure_ascii=True, separators=(",", ":"))
         stamp = time_key(annotation.task_updated_at)
-        self._run(
+        self._later(
             "INSERT INTO task (project, id, data, updated_at) VALUES (?, ?, ?, ?) ON CONFLICT (project, id) DO UPDATE"
             " SET data = excluded.data, updated_at = excluded.updated_at WHERE task.deleted = 0"
             " AND (task.data IS NULL OR excluded.updated_at > task.updated_at"
@@ -81,17 +81,21 @@ class Changes(Table):
         ):
             accepted = SUBMITTED
         state = (result, int(annotation.cancelled), int(annotation.ground_truth), accepted)
-        known = self._row(
-            "SELECT result, cancelled, ground_truth, accepted, updated_at, deleted FROM annotation"
-            " WHERE project = ? AND id = ?",
-            project, annotation.id,
+        row = self._row(
+            "SELECT p.change, t.deleted, a.result, a.cancelled, a.ground_truth, a.accepted, a.updated_at, a.deleted"
+            " FROM project p LEFT JOIN task t ON t.project = p.key AND t.id = ?"
+            " LEFT JOIN annotation a ON a.project = p.key AND a.id = ? WHERE p.key = ?",
+            annotation.task_id, annotation.id, project,
         )  # fmt: skip
-        if known is not None:
+        assert row is not None, "a project is touched before its annotations are stored"
+        change, deleted, *known = row
+        was_usable = was_accepted = False
+        if known[0] is not None:
             *before, known_stamp, deleted_before = known
             if deleted_before == TOLD or stamp < known_stamp:
                 return 0
             if tuple(before) == state and not deleted_before:
-                self._run(
+                self._later(
                     "UPDATE annotation SET updated_at = ?, annotator = coalesce(nullif(?, ''), annotator)"
                     " WHERE project = ? AND id = ?",
                     stamp, annotation.annotator, project, annotation.id,
@@ -99,54 +103,50 @@ class Changes(Table):
                 return 0
             if stamp == known_stamp and not deleted_before and _rank(*state) < _rank(*before):
                 return 0
-        task = self._row("SELECT deleted FROM task WHERE project = ? AND id = ?", project, annotation.task_id)
-        deleted = bool(task and task[0])
-        was_usable = known is not None and not known[1] and not known[5]
+            was_usable = not before[1] and not deleted_before
+            was_accepted = was_usable and bool(before[3])
         usable = not annotation.cancelled and not deleted
-        was_accepted = known is not None and was_usable and bool(known[3])
-        change = self._next_change(
-            project, int(usable) - int(was_usable), int(usable and accepted > 0) - int(was_accepted)
-        )
-        self._run(
+        self._count(project, int(usable) - int(was_usable), int(usable and accepted > 0) - int(was_accepted))
+        self._later(
             "INSERT INTO annotation (project, id, task, result, updated_at, cancelled, ground_truth, accepted,"
             " deleted, change, annotator) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, id) DO UPDATE SET"
             " task = excluded.task, result = excluded.result, updated_at = excluded.updated_at,"
             " cancelled = excluded.cancelled, ground_truth = excluded.ground_truth, accepted = excluded.accepted,"
             " deleted = excluded.deleted, change = excluded.change, annotator = excluded.annotator",
-            project, annotation.id, annotation.task_id, result, stamp, *state[1:], int(deleted),
-            change, annotation.annotator,
+            project, annotation.id, annotation.task_id, result, stamp, *state[1:], int(bool(deleted)),
+            change + 1, annotation.annotator,
         )  # fmt: skip
         return 0 if deleted else 1
 
     def bury(self, project: str, id: str, how: int = TOLD) -> int:
         """Leave a tombstone for an annotation, known or not. Return 1 where that changed something, else 0."""
         known = self._row(
-            "SELECT cancelled, deleted, accepted FROM annotation WHERE project = ? AND id = ?", project, id
-        )
-        if known is not None and known[1]:
-            if how < known[1]:
-                self._run("UPDATE annotation SET deleted = ? WHERE project = ? AND id = ?", how, project, id)
+            "SELECT p.change, a.cancelled, a.deleted, a.accepted FROM annotation a JOIN project p ON p.key = a.project"
+            " WHERE a.project = ? AND a.id = ?",
+            project, id,
+        )  # fmt: skip
+        if known is not None and known[2]:
+            if how < known[2]:
+                self._later("UPDATE annotation SET deleted = ? WHERE project = ? AND id = ?", how, project, id)
             return 0
         self._beginnings.forget(project, id)
         change = 0
         if known is not None:
-            change = self._next_change(project, -int(not known[0]), -int(not known[0] and known[2] > 0))
-        self._run(
+            change = known[0] + 1
+            self._count(project, -int(not known[1]), -int(not known[1] and known[3] > 0))
+        self._later(
             "INSERT INTO annotation (project, id, deleted, change) VALUES (?, ?, ?, ?) ON CONFLICT (project, id)"
             " DO UPDATE SET deleted = excluded.deleted, result = '[]', change = excluded.change",
             project, id, how, change,
         )  # fmt: skip
         return 0 if known is None else 1
 
-    def _next_change(self, project: str, usable_by: int, accepted_by: int) -> int:
-        """Return the number of a new change, which changes the project's counters by so much."""
-        self._run(
+    def _count(self, project: str, usable_by: int, accepted_by: int) -> None:
+        """Count a new change, which changes the project's counters by so much."""
+        self._later(
             "UPDATE project SET change = change + 1, usable = usable + ?, accepted = accepted + ? WHERE key = ?",
             usable_by, accepted_by, project,
         )  # fmt: skip
-        row = self._row("SELECT change FROM project WHERE key = ?", project)
-        assert row is not None, "a project is touched before its annotations are stored"
-        return int(row[0])
 
 
 def _rank(*state: object) -> str:

@@ -34,6 +34,12 @@ class Database(Protocol):
     def execute_sql(self, sql: str, params: tuple[object, ...]) -> Cursor:
         """Execute a statement, and return its outcome."""
 
+    def execute_later(self, sql: str, params: tuple[object, ...]) -> None:
+        """Execute a statement whose outcome nobody needs, before the next one and at the latest as its transaction ends.
+
+        A database behind a network is sent both at once, so it costs no round trip.
+        """
+
     def stream(self, sql: str, *parameters: object) -> Iterator[Row]:
         """Yield the rows of a query, all of one moment, with few of them in memory at a time."""
 
@@ -81,9 +87,13 @@ class Table:
         """Execute a statement. Return the number of rows that it changed."""
         return int(self._database.execute_sql(sql, parameters).rowcount)
 
+    def _later(self, sql: str, *parameters: object) -> None:
+        """Execute a statement of a transaction whose outcome nobody needs."""
+        self._database.execute_later(sql, parameters)
+
     def _set_meta(self, key: str, value: str) -> None:
         """Store a value of the whole database under a key."""
-        self._run("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, value)
+        self._later("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, value)
 
 
 def durable(

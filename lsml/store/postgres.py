@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -61,6 +62,13 @@ _ADVICE: Final[tuple[tuple[tuple[str, ...], str, type[StoreError]], ...]] = (
 )
 
 
+class _Unsent(threading.local):
+    """The statements of this thread's transaction that go with its next one."""
+
+    def __init__(self) -> None:
+        self.statements: list[tuple[str, tuple[object, ...]]] = []
+
+
 class Postgres(PostgresqlDatabase):
     """The schema of one recipe. Each thread has a connection, which is opened again after the server was restarted."""
 
@@ -71,6 +79,7 @@ class Postgres(PostgresqlDatabase):
         self._lock_id = int.from_bytes(hashlib.sha256(schema.encode()).digest()[:8], signed=True)
         self._clock = (time.time(), time.monotonic())
         self._has_tables = False
+        self._unsent = _Unsent()
         super().__init__(
             _url(url), prefer_psycopg3=True, connect_timeout=10, application_name="lsml", **_KEEPALIVE,
             options=f"-c search_path={_quoted(schema)} -c synchronous_commit=on -c lock_timeout={_WAIT_S}s"
@@ -82,12 +91,44 @@ class Postgres(PostgresqlDatabase):
         statement = _translated(sql)
         for again in (False, True):
             try:
-                done: Cursor = super().execute_sql(statement, params)
-                return done
-            except PeeweeException as error:
+                return self._sent(statement, params)
+            except (PeeweeException, psycopg.Error) as error:
                 if again or self.in_transaction() or not self._drop_broken():
                     raise self._sentence(error) from error
         raise AssertionError("the second try returns or raises")
+
+    def execute_later(self, sql: str, params: tuple[object, ...]) -> None:
+        """See Database."""
+        if self.in_transaction():
+            self._unsent.statements.append((_translated(sql), params))
+        else:
+            self.execute_sql(sql, params)
+
+    def _sent(self, statement: str, params: tuple[object, ...] = ()) -> Cursor:
+        """Send a statement after those that are not sent yet, all in one round trip, and return its outcome."""
+        unsent, self._unsent.statements = self._unsent.statements, []
+        done: Cursor
+        if not unsent:
+            done = super().execute_sql(statement, params)
+            return done
+        # After one that fails the server does none of the others, COMMIT included.
+        with self.connection().pipeline():
+            for one in unsent:
+                super().execute_sql(*one)
+            done = super().execute_sql(statement, params)
+        return done
+
+    def commit(self) -> None:
+        """Commit. It is not tried again, as a new connection knows nothing of the transaction. Raises StoreError."""
+        try:
+            self._sent("COMMIT")
+        except (PeeweeException, psycopg.Error) as error:
+            raise self._sentence(error) from error
+
+    def rollback(self) -> None:
+        """Undo the transaction, with what was not sent."""
+        self._unsent.statements = []
+        super().rollback()
 
     def begin(self, isolation_level: str | None = None) -> None:
         """Begin a transaction that writes: one round trip brings the lock, the server's time and the tables' format.
@@ -163,6 +204,7 @@ class Postgres(PostgresqlDatabase):
 
     def execute_many(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
         """See Database."""
+        self.execute_sql("SELECT 1")  # what was not sent comes first
         with self._sentences():
             self.connection().cursor().executemany(_translated(sql), rows)
 

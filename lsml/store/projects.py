@@ -83,17 +83,18 @@ class Projects(Table):
         token are kept as a pair.
         """
         now = self._database.now()
-        new = (
-            self._run("INSERT INTO project (key, created_at) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", key, now) == 1
-        )
-        [known] = self._rows("SELECT studio_id, title FROM project WHERE key = ?", key)
-        told = (known[0] if studio_id is None else studio_id, known[1] if title is None else title)
-        if told != known:
-            self._run("UPDATE project SET studio_id = ?, title = ? WHERE key = ?", *told, key)
-        if labeling_config is not None:
-            at = now if config_at is None else config_at
+        known = self._row("SELECT studio_id, title, labeling_config, config_at FROM project WHERE key = ?", key)
+        if known is None:
+            self._later("INSERT INTO project (key, created_at) VALUES (?, ?)", key, now)
+        known_id, known_title, *known_config = known or (None, "", None, 0.0)
+        told = (known_id if studio_id is None else studio_id, known_title if title is None else title)
+        if told != (known_id, known_title):
+            self._later("UPDATE project SET studio_id = ?, title = ? WHERE key = ?", *told, key)
+        at = now if config_at is None else config_at
+        # Every webhook brings the config, which rarely changes.
+        if labeling_config is not None and [labeling_config, at] != known_config:
             # Another config needs other predictions.
-            self._run(
+            self._later(
                 "UPDATE project SET publish_wanted = CASE WHEN labeling_config = ? THEN publish_wanted ELSE 1 END,"
                 " labeling_config = ?, config_at = ? WHERE key = ? AND config_at <= ?",
                 labeling_config, labeling_config, at, key, at,
@@ -105,8 +106,8 @@ class Projects(Table):
                 hostname, token, key, hostname, token,
             )  # fmt: skip
             if changed:
-                self._run("UPDATE project SET sync_wanted = 1 WHERE key = ?", key)
-        return new
+                self._later("UPDATE project SET sync_wanted = 1 WHERE key = ?", key)
+        return known is None
 
     @durable
     def want_sync(self, key: str, *, from_start: bool = False) -> None:

@@ -68,7 +68,7 @@ class Ledger(Table):
         """Count a run that changed its state; `was` is None for a new run, `state` for a deleted one."""
         for counted, more in ((was, -1), (state, 1)):
             if counted is not None:
-                self._run(
+                self._later(
                     "INSERT INTO run_count VALUES (?, ?, ?) ON CONFLICT (kind, state) DO UPDATE"
                     " SET number = run_count.number + excluded.number",
                     kind, counted, more,

@@ -40,6 +40,10 @@ class Sqlite(SqliteDatabase):
                 with self._writing, self.atomic("IMMEDIATE"):
                     yield
 
+    def execute_later(self, sql: str, params: tuple[object, ...]) -> None:
+        """See Database. There is no round trip to save."""
+        self.execute_sql(sql, params)
+
     def stream(self, sql: str, *parameters: object) -> Iterator[Row]:
         """See Database."""
         return iter(self.execute_sql(sql, parameters))

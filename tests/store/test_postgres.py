@@ -131,3 +131,55 @@ def test_an_address_without_a_server_is_a_sentence_without_the_password(tmp_path
     assert str(error.value).startswith("postgresql://127.0.0.1:1/lsml: connection failed")
     assert str(error.value).endswith("storage.database of the recipe is its address; lsml tries again")
     assert "very-secret" not in str(error.value)
+
+
+def test_a_known_projects_annotation_costs_few_round_trips(url, tmp_path, monkeypatch):
+    from lsml.store.postgres import Postgres
+
+    store = opened(url, tmp_path, "trips")
+    touched = {"title": "Tickets", "labeling_config": "<View/>", "config_at": 5.0}
+    store.projects.touch(PROJECT, **touched)
+    sent, send = [], Postgres._sent
+
+    def counted(database, statement, params=()):
+        sent.append(statement)
+        return send(database, statement, params)
+
+    monkeypatch.setattr(Postgres, "_sent", counted)
+    with store.transaction():
+        store.projects.touch(PROJECT, **touched)
+        assert store.annotations.apply(PROJECT, [seen(lead_time_s=2.0)]) == 1
+        assert store.annotations.changes_at_most(PROJECT) == 1
+    # And one that begins: the project, what is known of the annotation, the changes.
+    assert len(sent) == 4, sent
+    assert sent[-1] == "COMMIT"
+
+
+def test_a_statement_that_fails_after_it_was_put_off_undoes_its_transaction(url, tmp_path):
+    store = opened(url, tmp_path, "later")
+    store.projects.touch(PROJECT)
+    again = ("INSERT INTO project (key, created_at) VALUES (?, ?)", (PROJECT, 1.0))
+    with pytest.raises(StoreError, match="duplicate key"), store.transaction():
+        store.annotations.apply(PROJECT, [seen()])
+        store._database.execute_later(*again)
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        store._database.execute_later(*again)
+        raise ZeroDivisionError
+    with pytest.raises(StoreError, match="duplicate key"):
+        store._database.execute_later(*again)
+    assert store.annotations.counts(PROJECT) == (0, 0)
+    store.annotations.apply(PROJECT, [seen()])
+    assert store.annotations.counts(PROJECT) == (1, 1), "nothing of the failed transactions is left"
+
+
+def test_a_commit_that_finds_the_server_gone_is_an_error_and_no_acknowledgement(tmp_path):
+    with postgres_server() as server:
+        store = opened(server.url, tmp_path, "gone")
+        store.projects.touch(PROJECT)
+        with pytest.raises(Unreachable), store.transaction():
+            store.annotations.apply(PROJECT, [seen()])
+            server.stop()
+            server.start()
+        assert store.annotations.counts(PROJECT) == (0, 0)
+        store.annotations.apply(PROJECT, [seen()])
+        assert store.annotations.counts(PROJECT) == (1, 1)
