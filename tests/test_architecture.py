@@ -74,6 +74,7 @@ TOPICS = {
     "test_deploy": "the compose file",
     "test_dockerfile": "a file of the project",
     "test_helm": "the Helm chart",
+    "test_licences": "a page of the documentation",
     "test_lock": "a file of the project",
     "test_monitoring": "the dashboard and the alert rules",
     "test_docs": "files of the project",

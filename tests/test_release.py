@@ -71,6 +71,16 @@ def test_nothing_is_published_that_was_not_built_and_tested_and_no_job_may_more_
     assert set(re.findall(r"secrets\.(\w+)", WORKFLOW)) == {"GITHUB_TOKEN"}
 
 
+def test_a_release_has_a_bill_of_materials_and_no_known_vulnerability():
+    (step,) = [one["run"] for one in JOBS["build"]["steps"] if "pip-audit" in one.get("run", "")]
+    # Without --strict, packages that could not be looked up would pass.
+    assert "pip-audit --strict --disable-pip --require-hashes -r locked.txt" in step
+    assert "uv export --frozen" in step and "--output-file locked.txt" in step
+    made = re.findall(r"cyclonedx-py environment .* -o (\S+)", step)
+    bills = [one["with"]["sbom-path"] for one in JOBS["package"]["steps"] if "attest-sbom" in one.get("uses", "")]
+    assert made == bills == ["lsml.cdx.json"]
+
+
 def test_wheel_and_sdist_are_built_as_the_workflow_does_and_hold_what_they_should(tmp_path):
     command = ".venv/bin/python -m hatchling build"
     assert command in [step.get("run") for step in JOBS["build"]["steps"]]

@@ -147,16 +147,24 @@ def _kappa(both: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> float | N
 
 
 def _alpha(given: Sequence[Given]) -> float | None:
-    """Return Krippendorff's alpha for nominal data; 1 where everybody always gave the same single label."""
-    import krippendorff
-    import numpy as np
+    """Return Krippendorff's alpha for nominal data; 1 where everybody always gave the same single label.
 
-    answers = [[_label(values) for values in task.values()] for task in given]
-    labels = sorted({label for task in answers for label in task})
+    Each task has answers of two people or more. https://en.wikipedia.org/wiki/Krippendorff%27s_alpha
+    """
+    tasks = [Counter(_label(values) for values in task.values()) for task in given]
+    labels = sum(tasks, Counter[str]())
     if len(labels) < 2:
         return 1.0
-    counts = np.array([[task.count(label) for label in labels] for task in answers])
-    return round(float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")), 4)
+    answers = labels.total()
+    # Each answer counts against the others for its task, and in expectation against all others.
+    observed = sum(_unequal_pairs(task) / (task.total() - 1) for task in tasks) / answers
+    expected = _unequal_pairs(labels) / (answers * (answers - 1))
+    return round(1 - observed / expected, 4)
+
+
+def _unequal_pairs(labels: Counter[str]) -> int:
+    """Return the number of ordered pairs of answers with different labels."""
+    return labels.total() ** 2 - sum(count**2 for count in labels.values())
 
 
 def _mean_of(who: str, controls: Iterable[ControlAgreement]) -> float | None:

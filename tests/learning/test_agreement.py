@@ -41,6 +41,20 @@ def test_choices_are_measured_as_by_hand(tmp_path):
     assert control.tasks == 5
 
 
+def test_alpha_is_that_of_another_implementation(tmp_path):
+    import random
+
+    import krippendorff
+
+    labels, drawn = ["Billing", "Bug", "Question"], random.Random(5)
+    people = [[str(number) for number in range(drawn.randint(2, 5))] for _ in range(40)]
+    answers = [{who: drawn.choice(labels[: 1 + drawn.randint(0, 2)]) for who in those} for those in people]
+    (control,) = agreed(tmp_path, [task(id, given) for id, given in enumerate(answers, 1)]).controls
+    counts = [[list(given.values()).count(label) for label in labels] for given in answers]
+    theirs = krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")
+    assert control.value == pytest.approx(theirs, abs=1e-4)
+
+
 def test_who_agrees_least_has_the_lowest_figure(tmp_path):
     labels = ["Bug", "Billing", "Question"]
     tasks = [
