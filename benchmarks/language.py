@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lsml.adapters.base import Example, Target
 from lsml.adapters.parts.word_features import features, stretches
@@ -39,16 +39,23 @@ SEED = 7
 RUNTIMES = ("torch", "onnx", "bfloat16", "auto")  # `accelerate`, where it is not torch
 
 
-def alternating(rounds: int, **calls: Callable[[], Any]) -> dict[str, float]:
+class Took(NamedTuple):
+    """Seconds of a call, and of the processor in it."""
+
+    wall: float
+    cpu: float
+
+
+def alternating(rounds: int, **calls: Callable[[], Any]) -> dict[str, Took]:
     """Median seconds of each call, in turn, after one round that does not count."""
-    took: dict[str, list[float]] = {name: [] for name in calls}
+    took: dict[str, list[Took]] = {name: [] for name in calls}
     for turn in range(rounds + 1):
         for name, call in calls.items():
-            began = time.perf_counter()
+            began = time.perf_counter(), time.process_time()
             call()
             if turn:
-                took[name].append(time.perf_counter() - began)
-    return {name: statistics.median(times) for name, times in took.items()}
+                took[name].append(Took(time.perf_counter() - began[0], time.process_time() - began[1]))
+    return {name: Took(*map(statistics.median, zip(*times, strict=True))) for name, times in took.items()}
 
 
 def mixed(texts: Sequence[str], count: int = 64) -> list[str]:
@@ -98,9 +105,10 @@ def ner_beside_the_pipeline(weights: Path, texts: list[str], rounds: int) -> Non
         times = alternating(rounds, **calls)
         theirs = [{(s["start"], s["end"], s["entity_group"]) for s in spans} for spans in pipeline(texts)]
         print(
-            f"| `ner`, {len(texts)} texts through `/predict` | ms | of the pipeline one at a time | of its batches of 16 | the same spans |"
+            f"| `ner`, {len(texts)} texts through `/predict` | ms of the processor | of the pipeline one at a time | in time of the "
+            "processor | of its batches of 16 | in time of the processor | the same spans |"
         )
-        print("|---|--:|--:|--:|--:|")
+        print("|---|--:|--:|--:|--:|--:|--:|")
         for runtime in RUNTIMES:
             ours = [
                 {(r["value"]["start"], r["value"]["end"], *r["value"]["labels"]) for r in one["result"]}
@@ -108,9 +116,13 @@ def ner_beside_the_pipeline(weights: Path, texts: list[str], rounds: int) -> Non
             ]
             alike = sum(len(a & b) for a, b in zip(ours, theirs, strict=True))
             either = sum(len(a | b) for a, b in zip(ours, theirs, strict=True))
-            one, many = (times[name] / times[runtime] for name in ("one at a time", "batches of 16"))
+            ratios = [
+                theirs_took / mine
+                for name in ("one at a time", "batches of 16")
+                for theirs_took, mine in zip(times[name], times[runtime], strict=True)
+            ]
             print(
-                f"| {runtime} | {times[runtime] * 1000:.0f} | {one:.2f}x | {many:.2f}x | {alike} of {either} |",
+                f"| {runtime} | {times[runtime].cpu * 1000:.0f} | {' | '.join(f'{one:.2f}x' for one in ratios)} | {alike} of {either} |",
                 flush=True,
             )
         for store in stores:
@@ -126,7 +138,7 @@ def crf_beside_crfsuite(examples: Sequence[Example], texts: Sequence[str], round
 
     times = alternating(rounds, ours=lambda: adapter.predict(texts), bare=bare)
     print(
-        f"ner-crf, {len(texts)} texts: {times['ours'] / times['bare']:.2f}x the time of CRFsuite with the same features"
+        f"ner-crf, {len(texts)} texts: {times['ours'].cpu / times['bare'].cpu:.2f}x the processor time of CRFsuite with the same features"
     )
 
 
@@ -225,9 +237,14 @@ def main() -> None:
     for name in ("weights", "encoder", "entities", "topics", "plot"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, help="of torch; on a busy machine, 1 gives ratios that mean something")
     parser.add_argument("--no-curves", action="store_true")
     arguments = parser.parse_args()
     os.environ.setdefault("LSML_CACHE_DIR", tempfile.mkdtemp(prefix="lsml-benchmark-"))
+    if arguments.threads:
+        import torch
+
+        torch.set_num_threads(arguments.threads)
     entities = topics = None
     if arguments.entities:
         rows = [json.loads(line) for line in arguments.entities.read_text(encoding="utf-8").splitlines()]

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from lsml.adapters.parts.matrices import fast
 from lsml.adapters.parts.transformers_models import (
     config_of,
     device_of,
@@ -49,7 +50,7 @@ class Entailment:
         self._tokenizer = load_tokenizer(folder)
         self._longest = longest_window(config, _LONGEST)
         self._batch = batch
-        self._model = load_model(_KIND, folder).to(device_of(device))
+        self._model = fast(load_model(_KIND, folder).to(device_of(device)))
         self._lock = threading.Lock()
 
     def judged(self, texts: Sequence[str], sentences: Sequence[str]) -> tuple[Array, Array]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from msgspec import Meta
 
 from lsml.adapters.base import MACHINE
+from lsml.adapters.parts.matrices import fast
 from lsml.adapters.parts.transformers_models import device_of, tokens_at_once
 from lsml.files.cache import cache_directory
 
@@ -49,6 +50,7 @@ class Logits:
 
     def __init__(self, adapter: str, model: PreTrainedModel, device: str, accelerate: str | None) -> None:
         self.model = model.to(device_of(device))
+        self._fast = fast(self.model)
         self.tokens = tokens_at_once(next(self.model.parameters()).device)  # the best size of a batch
         self._adapter = adapter
         self._accelerate = accelerate
@@ -66,7 +68,7 @@ class Logits:
         import torch
 
         with torch.inference_mode():
-            return self.learning(inputs).float().cpu()
+            return _logits(self._fast, inputs).float().cpu()
 
     def learning(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return the logits on the model's device, with gradients for training."""
@@ -95,9 +97,9 @@ class Logits:
         `exactly`: its best labels must be the same, too.
         """
         padded = _padded(inputs)
-        fast = _MAKERS[name](self.model, padded)
+        compute = _MAKERS[name](self.model, padded)
         for batch in (padded, inputs):
-            theirs, ours = _probabilities(fast(batch)), _probabilities(self._by_torch(batch))
+            theirs, ours = _probabilities(compute(batch)), _probabilities(self._by_torch(batch))
             if ours.dim() == 3:
                 read = batch["attention_mask"].bool()
                 theirs, ours = theirs[read], ours[read]
@@ -106,7 +108,7 @@ class Logits:
                 raise RuntimeError(f"its results differ from torch's (by {far:.3g})")
             if exactly and not theirs.argmax(-1).equal(ours.argmax(-1)):
                 raise RuntimeError("its labels differ from torch's")
-        return fast
+        return compute
 
     def _fastest(self, inputs: dict[str, Tensor]) -> _Compute:
         """Return the fastest function on a batch, of those with the same labels as torch."""

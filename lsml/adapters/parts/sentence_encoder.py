@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, PREDICTIONS, Progress, silent
 from lsml.adapters.parts.kept import Kept
+from lsml.adapters.parts.matrices import fast
 from lsml.adapters.parts.pooled import Pool
 from lsml.adapters.parts.transformers_models import (
     ENCODER,
@@ -105,7 +106,7 @@ class Encoder:
         sums: list[Array | float] = [0.0] * len(texts)
         with self._lock:
             if self._model is None:
-                self._model = load_model(ENCODER, self._folder).to(device_of(self._options.device))
+                self._model = fast(load_model(ENCODER, self._folder).to(device_of(self._options.device)))
             device = next(self._model.parameters()).device
             for indices, inputs in self._windows.batches(pieces, self._options.batch, tokens_at_once(device)):
                 with torch.inference_mode():
