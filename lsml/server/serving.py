@@ -178,7 +178,12 @@ class Serving:
             for adapter in map(get_adapter, self.recipe.adapters):
                 with suppress(ImportError, LsmlError):  # the first loading reports what to install
                     adapter.import_library()
-            for row in self._store.projects.all():
+            try:
+                rows = self._store.projects.all()
+            except LsmlError as error:
+                _log.warning("no version is loaded ahead, so the first request of each project waits: %s", error)
+                return
+            for row in rows:
                 if row.promoted is not None:
                     try:
                         self.served(row.key, self.bindings.of(row.key, None), 0)

@@ -48,7 +48,7 @@ class Sweeper:
             try:
                 now()
                 now = each
-            except LsmlError as error:
+            except (LsmlError, OSError) as error:  # the disk or the bucket refuses
                 _log.warning("%s failed: %s; trying again", now.__name__.strip("_"), error)
             except Exception:
                 _log.exception("%s failed; trying again", now.__name__.strip("_"))

@@ -11,6 +11,7 @@ from lsml.server import serving
 from lsml.server.serving import Serving
 from lsml.versions import adopt
 from tests.conftest import PROJECT_KEY, TOPICS, tickets
+from tests.support.backend import until
 
 ASK = {"tasks": [{"data": {"text": "refund my invoice"}}] * 3, "project": PROJECT_KEY, "label_config": TOPICS}
 SETUP = {"project": PROJECT_KEY, "schema": TOPICS}
@@ -109,6 +110,16 @@ def test_it_predicts_while_the_database_takes_no_writes(trained, monkeypatch, ca
         assert answer.status_code == 200
         assert answer.json["results"][0]["result"]
     assert f"project {PROJECT_KEY}: its labeling config is not stored: it takes no writes" in caplog.text
+
+
+def test_a_database_that_is_away_at_the_start_is_a_sentence(trained, monkeypatch, caplog):
+    def away():
+        raise Unreachable("it does not answer")
+
+    monkeypatch.setattr(trained.store.projects, "all", away)
+    Serving(trained.recipe, trained.store).warm_up()
+    until("it is said", lambda: "loaded ahead" in caplog.text, 60)
+    assert caplog.messages[-1].endswith("the first request of each project waits: it does not answer")
 
 
 def test_setup_loads_no_model(trained, monkeypatch):

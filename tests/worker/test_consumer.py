@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -16,6 +17,7 @@ import pytest
 from lsml.errors import Unreachable
 from lsml.store.queue import QUEUE_FILE, open_queue
 from lsml.worker import consumer
+from lsml.worker.sweeper import Sweeper
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, Backend, event, tickets, write_recipe
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes with POSIX signals")
@@ -260,6 +262,25 @@ def test_a_database_that_is_away_is_a_sentence_in_the_workers_log(tmp_path, monk
     worker.work(run.id)
     assert caplog.messages == [f"run {run.id}: it does not answer"]
     backend.store.close()
+
+
+def test_a_bucket_that_refuses_is_a_sentence_and_is_swept_later(tmp_path, monkeypatch, caplog):
+    backend = Backend(write_recipe(tmp_path), tmp_path / "data")
+    swept = threading.Event()
+
+    def refuses_once(_names):
+        monkeypatch.setattr(backend.store.artifacts, "sweep", lambda _names: swept.set())
+        raise OSError(5, "SlowDown", "s3://models")
+
+    monkeypatch.setattr(backend.store.artifacts, "sweep", refuses_once)
+    crew = consumer.Crew()
+    Sweeper(
+        consumer.Worker(backend.recipe, backend.store, backend.queue, [], crew), backend.store, crew.stopping
+    ).start()
+    assert swept.wait(60)
+    crew.stopping.set()
+    assert "sweep_folders failed: [Errno 5] SlowDown: 's3://models'; trying again" in caplog.messages
+    assert "Traceback" not in caplog.text
 
 
 def test_a_queue_that_the_recipe_does_not_name_is_refused(tmp_path):
