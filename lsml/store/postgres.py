@@ -23,6 +23,7 @@ from lsml.errors import StoreError, Unreachable
 from lsml.recipe import shown_address
 from lsml.store.database import TableRows
 from lsml.store.tables import FORMAT, Cursor, Row, make_tables, queries, refusal
+from lsml.store.threads import ClosedWithThread
 
 logging.getLogger("peewee").setLevel(logging.WARNING)
 _LONGEST_NAME: Final = 63  # bytes of a name in PostgreSQL
@@ -69,7 +70,7 @@ class _Unsent(threading.local):
         self.statements: list[tuple[str, tuple[object, ...]]] = []
 
 
-class Postgres(PostgresqlDatabase):
+class Postgres(ClosedWithThread, PostgresqlDatabase):
     """The schema of one recipe. Each thread has a connection, which is opened again after the server was restarted."""
 
     def __init__(self, url: str, schema: str) -> None:

@@ -17,13 +17,14 @@ from peewee import DatabaseError, OperationalError, SqliteDatabase
 from lsml.errors import StoreError
 from lsml.store.database import TableRows
 from lsml.store.tables import Row, make_tables, queries
+from lsml.store.threads import ClosedWithThread
 
 FILE: Final = "lsml.db"
 # At DEBUG, peewee logs every statement with its parameters, such as annotated texts and tokens.
 logging.getLogger("peewee").setLevel(logging.WARNING)
 
 
-class Sqlite(SqliteDatabase):
+class Sqlite(ClosedWithThread, SqliteDatabase):
     """SQLite with a queue of writers within this process: SQLite's own would sleep and try again, for up to 0.1 s."""
 
     def __init__(self, path: str, **options: Any) -> None:

@@ -144,7 +144,11 @@ def soak(tmp_path, warm_s: float, load_s: float) -> None:
             name: [max(column) for column in zip(*(look[name] for look in looks[: len(looks) // 4]), strict=True)]
             for name in processes
         }
-        quiet = until(f"no more is open than {early}", lambda: _flat(early, measured(processes)), 60)
+        try:
+            quiet = until(f"no more is open than {early}", lambda: _flat(early, measured(processes)), 60)
+        except AssertionError as error:
+            held = {name: Counter(file.path for file in process.open_files()) for name, process in processes.items()}
+            raise AssertionError(f"{error}: {measured(processes)}, {held}") from None
         disk = sum(path.stat().st_size for path in (tmp_path / "data").rglob("*") if path.is_file()) / 2**20
     print(f"\n{sum(load.answers.values())} requests in {load_s:.0f} s, v{versions}, {disk:.0f} MiB on disk")
     for what, count in sorted(load.answers.items()):

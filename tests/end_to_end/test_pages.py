@@ -17,7 +17,7 @@ from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, Backend, event, tickets
 from tests.learning.test_judge import CARS, HELD_OUT, LEARNT, boxes, picture
 from tests.learning.test_side_by_side import annotate
 from tests.support.backend import RunningBackend, until
-from tests.support.browser import open_browser, require_browser
+from tests.support.browser import open_browser, require_browser, visit
 from tests.support.plugins import SeenBoxes, register
 
 pytestmark = pytest.mark.slow
@@ -85,7 +85,7 @@ def test_no_page_has_what_keeps_people_out(
     browser.set_window_size(width, 1000)
     scheme = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
-    browser.get(running.address + PAGES[name])
+    visit(browser, running.address + PAGES[name])
     if name == "try":
         ask(browser, "refund my invoice")
     if folder := os.environ.get("LSML_TEST_SCREENSHOTS"):
@@ -105,19 +105,19 @@ def ask(browser: Any, text: str) -> None:
 
 
 def test_what_is_tried_is_shown_with_its_score_and_its_json(running: RunningBackend, browser: Any) -> None:
-    browser.get(running.address + PAGES["try"])
+    visit(browser, running.address + PAGES["try"])
     ask(browser, "refund my invoice")
     shown = text_of(browser, "#shown")
     assert "Billing" in shown
     assert "by triage-v2-" in shown
-    browser.get(running.address + PAGES["try"])
+    visit(browser, running.address + PAGES["try"])
     browser.execute_script("document.getElementById('task').value = '{\"data\": {}}'")
     click(browser, "Predict")
     until("it says why", lambda: "No prediction" in text_of(browser, "#shown"))
 
 
 def test_a_recording_is_played_from_the_region_that_is_pressed(running: RunningBackend, browser: Any) -> None:
-    browser.get(running.address + PAGES["try"])
+    visit(browser, running.address + PAGES["try"])
     sound = io.BytesIO()
     with wave.open(sound, "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
@@ -142,7 +142,7 @@ def test_a_recording_is_played_from_the_region_that_is_pressed(running: RunningB
 def test_each_label_of_a_text_has_a_colour_of_its_own(running: RunningBackend, browser: Any) -> None:
     from axe_core_python.selenium import Axe
 
-    browser.get(running.address + PAGES["try"])
+    visit(browser, running.address + PAGES["try"])
     spans = [(0, 4, "PER"), (14, 20, "LOC"), (25, 29, "PER")]
     regions = [
         {"from_name": "who", "type": "labels", "value": {"start": start, "end": end, "text": "", "labels": [label]}}
@@ -164,7 +164,7 @@ def test_each_label_of_a_text_has_a_colour_of_its_own(running: RunningBackend, b
 
 
 def test_a_version_is_served_and_rolled_back_by_a_button(running: RunningBackend, browser: Any) -> None:
-    browser.get(running.address + PAGES["project"])
+    visit(browser, running.address + PAGES["project"])
     click(browser, "Roll back")
     until("v1 is served", lambda: running.project(PROJECT_KEY)["promoted"] == 1)
     until("the page says so without a click", lambda: "v1 (served)" in text_of(browser))
@@ -174,7 +174,7 @@ def test_a_version_is_served_and_rolled_back_by_a_button(running: RunningBackend
 
 def test_a_training_is_started_by_a_button_and_seen_to_its_end(running: RunningBackend, browser: Any) -> None:
     before = len(running.project(PROJECT_KEY)["runs"])
-    browser.get(running.address + PAGES["project"])
+    visit(browser, running.address + PAGES["project"])
     click(browser, "Train now")
     until("a run is there", lambda: len(running.project(PROJECT_KEY)["runs"]) == before + 1)
     running.settled(PROJECT_KEY)
@@ -184,7 +184,7 @@ def test_a_training_is_started_by_a_button_and_seen_to_its_end(running: RunningB
 
 
 def test_new_annotations_are_seen_on_the_overview_by_themselves(running: RunningBackend, browser: Any) -> None:
-    browser.get(running.address + PAGES["overview"])
+    visit(browser, running.address + PAGES["overview"])
     running.post("/webhook", {**event(999, "the invoice again", "Billing")})
     until("it is counted", lambda: "1 changed since the last run" in text_of(browser))
 
@@ -209,7 +209,7 @@ def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_what_people_and_two_versions_marked_is_drawn_over_the_picture(drawn: str, browser: Any) -> None:
     browser.get_log("browser")  # what other tests were refused
-    browser.get(f"{drawn}/compare")
+    visit(browser, f"{drawn}/compare")
     browser.execute_script("document.querySelector('details').open = true")
     count = "return document.querySelectorAll('.picture polygon.' + arguments[0]).length"
     until("it is drawn", lambda: browser.execute_script(count, "people") == 2)

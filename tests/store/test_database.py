@@ -1,8 +1,11 @@
 """A data directory that an older lsml made opens, with everything in it; one that a newer lsml made is refused."""
 
+import gc
 import sqlite3
+import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lsml.errors import StoreError
@@ -67,3 +70,21 @@ def test_a_directory_of_a_newer_format_is_refused_with_a_sentence(tmp_path: Path
     database.close()
     with pytest.raises(StoreError, match="has format 99, and this lsml reads format"):
         Store(tmp_path)
+
+
+def test_the_connection_of_a_thread_is_closed_when_the_thread_ends(tmp_path: Path) -> None:
+    def open_files() -> int:
+        return sum(file.path == str(tmp_path / "lsml.db-wal") for file in psutil.Process().open_files())
+
+    store = Store(tmp_path)
+    store.projects.all()
+    before = open_files()
+    gc.disable()  # it would close them, sooner or later
+    try:
+        for _ in range(5):
+            thread = threading.Thread(target=store.projects.all)
+            thread.start()
+            thread.join()
+        assert open_files() == before
+    finally:
+        gc.enable()

@@ -1,5 +1,6 @@
 """What PostgreSQL alone has: a server that restarts and is shared, a clock of its own, a schema for each recipe."""
 
+import gc
 import threading
 import time
 
@@ -9,6 +10,7 @@ from lsml.errors import StoreError, Unreachable
 from lsml.recipe import Storage
 from lsml.store import Store
 from tests.store.test_annotations import PROJECT, seen
+from tests.support.backend import until
 from tests.support.engines import postgres_server
 
 pytestmark = pytest.mark.slow
@@ -183,3 +185,22 @@ def test_a_commit_that_finds_the_server_gone_is_an_error_and_no_acknowledgement(
         assert store.annotations.counts(PROJECT) == (0, 0)
         store.annotations.apply(PROJECT, [seen()])
         assert store.annotations.counts(PROJECT) == (1, 1)
+
+
+def test_the_connection_of_a_thread_is_closed_when_the_thread_ends(url, tmp_path, statement):
+    def connections() -> int:
+        return statement("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'lsml'")[0][0]
+
+    store = opened(url, tmp_path, "threads")
+    store.projects.all()
+    gc.collect()
+    before = connections()
+    gc.disable()  # it would close them, sooner or later
+    try:
+        for _ in range(5):
+            thread = threading.Thread(target=store.projects.all)
+            thread.start()
+            thread.join()
+        until("their connections are closed", lambda: connections() <= before)
+    finally:
+        gc.enable()

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import pytest
 
+from tests.support.backend import until
 from tests.support.label_studio import PASSWORD, USERNAME, RealLabelStudio
 
 # What the editor holds of the selected annotation, and what it drew: the text in each region's spans.
@@ -151,6 +152,12 @@ def open_browser() -> Any:
     ):
         options.add_argument(argument)
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(programs[1]))
+
+
+def visit(driver: Any, address: str) -> None:
+    """Open a page, and wait until its styles and scripts are there: the driver may return sooner, if it was open before."""
+    driver.get(address)
+    until("the page is loaded", lambda: driver.execute_script("return document.readyState") == "complete")
 
 
 class Editor:

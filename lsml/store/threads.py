@@ -1,0 +1,35 @@
+"""The connection of a thread is closed when the thread ends."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Connection(Protocol):
+    """A connection of either engine."""
+
+    def close(self) -> None:
+        """Close it; again is nothing."""
+
+
+class ClosedWithThread:
+    """A part of a database of peewee, which opens a connection for each thread.
+
+    A connection of sqlite3 refers to itself, so without this it would stay open, with its descriptors, until the garbage
+    collector comes by; in an idle server that may be never.
+    """
+
+    def _connect(self) -> Connection:
+        connection: Connection = super()._connect()  # type: ignore[misc]  # peewee's
+        self._state.closing = _Closing(connection)  # type: ignore[attr-defined]  # peewee's, of each thread
+        return connection
+
+
+class _Closing:
+    """Closes a connection when nobody holds this object any more."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __del__(self) -> None:
+        self._connection.close()
