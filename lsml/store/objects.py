@@ -20,6 +20,7 @@ import msgspec
 
 from lsml.errors import StoreError, VersionError
 from lsml.files.digests import file_digest
+from lsml.files.pickles import pickle_in
 from lsml.store.artifacts import ABANDONED_S, Artifacts, LocalArtifacts
 
 _MANIFEST: Final = ".json"
@@ -50,6 +51,7 @@ class ObjectArtifacts(Artifacts):
 
     def put(self, making: Path, project: str) -> str:
         """See Artifacts. The folder becomes this machine's copy."""
+        _refuse_pickles(making)
         name = self.copies.put(making, project)
         self.copies.keep_newest(name, _MOST_COPIES)
         try:
@@ -74,6 +76,7 @@ class ObjectArtifacts(Artifacts):
 
     def share(self, name: str) -> None:
         """See Artifacts."""
+        _refuse_pickles(self.copies.open(name))
         with self._refusals():
             hashes = self._upload(name)
             for file, expected in hashes.items():
@@ -228,6 +231,13 @@ class ObjectArtifacts(Artifacts):
             raise
         except Exception as error:
             raise OSError(5, f"{type(error).__name__}: {error}", self._url) from error
+
+
+def _refuse_pickles(folder: Path) -> None:
+    """Raise OSError where a folder holds a pickle: whoever can write to the service could run code on other machines."""
+    if found := pickle_in(folder):
+        said = f"{found} is a pickle, which can run code on the machines that load it; save skops, safetensors or ONNX"
+        raise OSError(1, said, str(folder / found))
 
 
 @contextmanager

@@ -1,17 +1,13 @@
-"""The comparison of two predictions, and the search for pickles in a saved folder."""
+"""The comparison of two predictions."""
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from lsml.values import Choice, Span, Value
-
-_PICKLE_NAMES = (".pkl", ".pickle", ".joblib")
 
 
 def places(values: Sequence[Value]) -> list[tuple[int, int]]:
@@ -49,17 +45,3 @@ def best_of(values: Sequence[Value], *, multiple: bool) -> tuple[str, ...]:
     if multiple:
         return labels_of([value for value in choices if (value.score or 0.0) >= 0.5])
     return labels_of([max(choices, key=lambda value: value.score or 0.0)]) if choices else ()
-
-
-def no_pickles(directory: Path) -> None:
-    """Assert that a saved folder holds no pickle, which could run code when it is loaded."""
-    for path in directory.rglob("*"):
-        if not path.is_file():
-            continue
-        names = [path.name]
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                names += archive.namelist()
-        pickled = [name for name in names if name.endswith(_PICKLE_NAMES)]
-        head = path.read_bytes()[:2]
-        assert not pickled and not (head[:1] == b"\x80" and head[1:] <= b"\x05"), f"{path.name} is a pickle"

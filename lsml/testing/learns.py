@@ -11,11 +11,12 @@ import msgspec
 
 from lsml.adapters.base import PageRegion, TrainableAdapter
 from lsml.errors import NotEnoughData
+from lsml.files.pickles import pickle_in
 from lsml.labeling.items import Items
 from lsml.labeling.series import Series
 from lsml.metrics import judge
 from lsml.testing.case import SEED
-from lsml.testing.compare import best_of, labels_of, no_pickles
+from lsml.testing.compare import best_of, labels_of
 from lsml.testing.suite import Suite
 from lsml.values import Choice, Marked, Number, Value
 
@@ -96,7 +97,8 @@ class Learns(Suite):
             made, moved = Path(directory) / "made", Path(directory) / "moved"
             made.mkdir()
             adapter.save(made)
-            no_pickles(made)
+            found = pickle_in(made)
+            assert found is None, f"{found} is a pickle"
             made.rename(moved)
             code = (
                 "import json, sys, msgspec, pathlib\n"

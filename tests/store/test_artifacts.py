@@ -1,7 +1,10 @@
 """The contract of artifacts, for every implementation: whole, never changed, and swept of what nobody names."""
 
+import io
 import itertools
+import pickle
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,14 @@ def made(artifacts: Artifacts, owner: str = "") -> Path:
     return making
 
 
+def zipped(name: str) -> bytes:
+    """A zip with one empty file."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        archive.writestr(name, b"")
+    return written.getvalue()
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -64,6 +75,27 @@ def test_what_was_put_is_opened_whole_by_every_process(opened):
     name = opened().put(making, "local")
     assert files(opened().open(name)) == FILES
     assert not making.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.PKL", b""),
+        ("model.bin", pickle.dumps({"weights": [1]})),
+        ("model.pt", zipped("archive/data.pkl")),
+    ],
+)
+def test_no_pickle_is_shared(tmp_path, name, content):
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    artifacts = open_artifacts(tmp_path / "copies", f"file://{tmp_path}/kept", "triage")
+    making = made(artifacts)
+    (making / "model" / name).write_bytes(content)
+    with pytest.raises(OSError, match=f"model/{name} is a pickle, which can run code on the machines that load it"):
+        artifacts.put(making, "local")
+    kept_here = LocalArtifacts(tmp_path / "copies").put(making, "local")
+    with pytest.raises(OSError, match=f"model/{name} is a pickle"):
+        artifacts.share(kept_here)
+    assert not [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
 
 
 def test_a_new_folder_is_empty_and_for_its_owner_alone(artifacts):

@@ -1,0 +1,31 @@
+"""The search for pickles, which can run code when they are loaded."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Final
+
+_NAMES: Final = (".pkl", ".pickle", ".joblib")
+_NEWEST: Final = 5  # the protocol of pickle
+
+
+def pickle_in(folder: Path) -> str | None:
+    """Return the name of the first file in a folder that is a pickle, or a zip with one as PyTorch's are; or None.
+
+    A file is known by its name, and by how it begins. Raises OSError.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return next((path.relative_to(folder).as_posix() for path in files if _is_pickle(path)), None)
+
+
+def _is_pickle(path: Path) -> bool:
+    names = [path.name]
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names += archive.namelist()
+    if any(name.lower().endswith(_NAMES) for name in names):
+        return True
+    with path.open("rb") as file:
+        head = file.read(2)
+    return len(head) == 2 and head[0] == 0x80 and head[1] <= _NEWEST
