@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lsml.store.database import Table, durable
@@ -51,7 +52,22 @@ class Projects(Table):
 
     def all(self) -> list[ProjectRow]:
         """Return all projects, oldest first."""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM project ORDER BY created_at, key")  # noqa: S608 (columns are ours)
+        return self._where("1 = 1")
+
+    def to_read(self) -> list[ProjectRow]:
+        """Return the projects whose annotations somebody asks to read, oldest first."""
+        return self._where("sync_wanted = 1")
+
+    def to_publish(self) -> list[ProjectRow]:
+        """Return the projects for which somebody asks for a publishing, oldest first."""
+        return self._where("publish_wanted = 1")
+
+    def changed(self) -> list[ProjectRow]:
+        """Return the projects with changes that no training covers, oldest first."""
+        return self._where("change > covered")
+
+    def _where(self, condition: str) -> list[ProjectRow]:
+        rows = self._rows(f"SELECT {_COLUMNS} FROM project WHERE {condition} ORDER BY created_at, key")  # noqa: S608 (ours)
         return [ProjectRow(*row) for row in rows]
 
     def find(self, key: str) -> ProjectRow | None:
@@ -110,16 +126,25 @@ class Projects(Table):
         return known is None
 
     @durable
-    def want_sync(self, key: str, *, from_start: bool = False) -> None:
-        """Ask the worker to read Label Studio's annotations: the changed ones, or all with `from_start`."""
+    def want_sync(self, key: str) -> None:
+        """Ask the worker to read the annotations that changed in Label Studio."""
         self._run("UPDATE project SET sync_wanted = 1 WHERE key = ?", key)
-        if from_start:
-            self._run("UPDATE project SET synced_to = NULL WHERE key = ?", key)
+
+    @durable
+    def want_syncs_from_start(self, keys: Iterable[str]) -> None:
+        """Ask the worker to read all of Label Studio's annotations of some projects."""
+        for key in keys:
+            self._later("UPDATE project SET sync_wanted = 1, synced_to = NULL WHERE key = ?", key)
 
     @durable
     def want_publishing(self, key: str) -> None:
         """Ask the worker to publish the promoted version's predictions for tasks without one."""
         self._run("UPDATE project SET publish_wanted = 1 WHERE key = ? AND publish_wanted = 0", key)
+
+    @durable
+    def want_publishings(self) -> None:
+        """Ask the worker for a publishing of every project."""
+        self._run("UPDATE project SET publish_wanted = 1 WHERE publish_wanted = 0")
 
     @durable
     def add_published(self, key: str, version: str, count: int) -> None:
@@ -129,9 +154,9 @@ class Projects(Table):
         )
 
     @durable
-    def begin_sync(self, key: str) -> None:
-        """Note that a reading begins; later requests ask for another."""
-        self._run("UPDATE project SET sync_wanted = 0 WHERE key = ?", key)
+    def begin_sync(self, key: str) -> bool:
+        """Note that a reading begins; later requests ask for another. Return True if one was asked for."""
+        return self._run("UPDATE project SET sync_wanted = 0 WHERE key = ? AND sync_wanted = 1", key) == 1
 
     @durable
     def synced(self, key: str, to: str | None, error: str | None) -> None:

@@ -86,8 +86,7 @@ class Worker:
     def use(self, recipe: Recipe) -> None:
         """Use a changed recipe from now on. A current training keeps the old one."""
         self.recipe = recipe
-        for project in self._store.projects.all():
-            self._store.projects.want_publishing(project.key)  # changed options may change predictions
+        self._store.projects.want_publishings()  # changed options may change predictions
 
     def run(self) -> None:
         """Work in this thread until the crew stops, then return running work to the ledger."""

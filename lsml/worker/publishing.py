@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+from itertools import islice
+from typing import Final
+
 from lsml.adapters import get_adapter
 from lsml.errors import Cancelled, NotEnoughData
 from lsml.publishing import Patience, begin, prepared, publish, submit, submitting
 from lsml.recipe import Recipe
-from lsml.store import LOCAL, ProjectRow, RunRow, Store
+from lsml.store import LOCAL, RunRow, Store
 from lsml.studio.connection import studio_of
 from lsml.worker.report import Reporter
 
-
-def want_publishing(recipe: Recipe, store: Store, project: ProjectRow) -> bool:
-    """Ask for a publishing, if the project wants one and its Label Studio is known. Return True if asked."""
-    if not project.publish_wanted or project.studio_id is None or recipe.publish is None:
-        return False
-    if studio_of(recipe, project) is None or not _can_answer(recipe, store, project):
-        return False
-    # A moment later, as Label Studio sends the event before the new tasks are visible.
-    store.runs.request(project.key, "publishing", kind="publishing", quiet_s=1.0)
-    return True
+_AT_ONCE: Final = 50  # publishings that are asked for in a sweep; a sweeper that takes long does not say that it lives
 
 
-def _can_answer(recipe: Recipe, store: Store, project: ProjectRow) -> bool:
-    """Return True if something was learnt, an adapter predicts without learning, or tasks get their rank before that; else a
-    process would start for nothing.
+def want_publishing(recipe: Recipe, store: Store) -> None:
+    """Ask for a publishing of projects that want one and whose Label Studio is known, of so many that it takes a moment."""
+    if recipe.publish is None:
+        return
+    starts = _starts_able(recipe, store)
+    able = (
+        project.key
+        for project in store.projects.to_publish()
+        if (starts or project.promoted is not None)
+        and project.studio_id is not None
+        and studio_of(recipe, project) is not None
+    )
+    for key in islice(able, _AT_ONCE):
+        # A moment later, as Label Studio sends the event before the new tasks are visible.
+        store.runs.request(key, "publishing", kind="publishing", quiet_s=1.0)
+
+
+def _starts_able(recipe: Recipe, store: Store) -> bool:
+    """Return True if there is something to publish for a project that learnt nothing; else a process would start for nothing.
+
+    It may start from what was learnt from a file, predict without learning, or put tasks in order.
     """
-    if project.promoted is not None or store.versions.promoted(LOCAL) is not None:
-        return True
     orders = recipe.publish is not None and recipe.publish.orders_beginning
-    return orders or any(get_adapter(name).starts_ready for name in recipe.adapters)
+    return (
+        orders
+        or any(get_adapter(name).starts_ready for name in recipe.adapters)
+        or store.versions.promoted(LOCAL) is not None
+    )
 
 
 def publish_promoted(recipe: Recipe, store: Store, run: RunRow, report: Reporter) -> str:

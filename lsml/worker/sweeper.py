@@ -12,7 +12,7 @@ from lsml.errors import LsmlError, Unreachable
 from lsml.learning.due import request_if_due
 from lsml.store import Store
 from lsml.store.claims import LEASE_S
-from lsml.studio.connection import read_annotations
+from lsml.studio.connection import read_annotations, studio_of
 from lsml.versions import sweep_folders
 from lsml.worker.publishing import want_publishing
 
@@ -69,21 +69,27 @@ class Sweeper:
             # Nobody could extend a lease while the database was away.
             for id in self._store.claims.sweep() if time.monotonic() > self._patient_until else ():
                 _log.warning("run %s lost its worker", id)
-            for project in self._store.projects.all():
-                want_publishing(self._worker.recipe, self._store, project)
+            want_publishing(self._worker.recipe, self._store)
         self._worker.wake_due()
 
     def _want_all(self) -> None:
         """Ask for a reading of every project, which finds annotations that changed while lsml was not running."""
-        for project in self._store.projects.all():
-            self._store.projects.want_sync(project.key, from_start=True)
-            self._store.projects.want_publishing(project.key)  # there may be new tasks
-            # A server may have died between storing an annotation and requesting the run that it made due.
-            request_if_due(self._store, self._worker.recipe, project.key)
+        projects, recipe = self._store.projects, self._worker.recipe
+        # With thousands of projects, one transaction each would take a minute.
+        projects.want_syncs_from_start(
+            row.key for row in projects.all() if row.studio_id is not None and studio_of(recipe, row) is not None
+        )
+        projects.want_publishings()  # there may be new tasks
+        # A server may have died between storing an annotation and requesting the run that it made due.
+        for project in projects.changed():
+            request_if_due(self._store, recipe, project.key)
 
     def _read_wanted(self) -> None:
         """Read earlier annotations, for projects that ask for it."""
-        for project in self._store.projects.all():
-            if project.sync_wanted and not self._stopping.is_set():
+        for project in self._store.projects.to_read():
+            if self._stopping.is_set():
+                return
+            # Of several workers one reads it, so that a fleet that starts reads each project once.
+            if self._store.projects.begin_sync(project.key):
                 read_annotations(self._store, self._worker.recipe, project)
                 request_if_due(self._store, self._worker.recipe, project.key)

@@ -16,7 +16,7 @@ import pytest
 
 from lsml.errors import Unreachable
 from lsml.store.queue import QUEUE_FILE, open_queue
-from lsml.worker import consumer
+from lsml.worker import consumer, sweeper
 from lsml.worker.sweeper import Sweeper
 from tests.conftest import PROJECT, PROJECT_KEY, TOPICS, Backend, event, tickets, write_recipe
 
@@ -281,6 +281,29 @@ def test_a_bucket_that_refuses_is_a_sentence_and_is_swept_later(tmp_path, monkey
     crew.stopping.set()
     assert "sweep_folders failed: [Errno 5] SlowDown: 's3://models'; trying again" in caplog.messages
     assert "Traceback" not in caplog.text
+
+
+def test_of_workers_that_start_together_one_reads_a_project_whose_label_studio_is_known(tmp_path, monkeypatch):
+    known = "label_studio: {url: 'http://127.0.0.1:9', api_key: '0123456789abcdef0123456789abcdef01234567'}\n"
+    backend = Backend(write_recipe(tmp_path, known), tmp_path / "data")
+    for number in (1, 2):
+        backend.store.projects.touch(f"{number}.1", studio_id=number)
+        backend.store.projects.synced(f"{number}.1", "2026-11-23T09:00:00Z", None)
+    backend.store.projects.touch("unknown")
+    crew = consumer.Crew()
+    worker = consumer.Worker(backend.recipe, backend.store, backend.queue, [], crew)
+    one, other = (Sweeper(worker, backend.store, crew.stopping) for _ in range(2))
+    read = []
+
+    def reads(_store, _recipe, project):
+        read.append((project.key, project.synced_to))
+        other._read_wanted()  # meanwhile
+
+    monkeypatch.setattr(sweeper, "read_annotations", reads)
+    one._want_all()
+    one._read_wanted()
+    assert read == [("1.1", None), ("2.1", None)], "each once, from the start"
+    backend.store.close()
 
 
 def test_a_queue_that_the_recipe_does_not_name_is_refused(tmp_path):

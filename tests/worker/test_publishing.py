@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from lsml.worker import publishing
 from lsml.worker.publishing import want_publishing
 from tests.conftest import PROJECT_KEY
 
@@ -20,9 +21,8 @@ def wanted(backend, recipe: str, *, learnt: bool) -> bool:
     if learnt:
         made.store.versions.add(PROJECT_KEY, "folder", {}, promote=True, run=None)
     made.store.projects.want_publishing(PROJECT_KEY)
-    row = made.store.projects.get(PROJECT_KEY)
-    asked = want_publishing(made.recipe, made.store, row)
-    assert asked == bool(made.store.runs.of_project(PROJECT_KEY, kind="publishing"))
+    want_publishing(made.recipe, made.store)
+    asked = bool(made.store.runs.of_project(PROJECT_KEY, kind="publishing"))
     now = made.store.projects.get(PROJECT_KEY)
     assert now.publish_wanted is not asked, "a wish stays until a run meets it"
     return asked
@@ -46,9 +46,24 @@ def test_a_wish_is_met_once(backend):
     made = backend(KNOWN)
     made.store.projects.touch(PROJECT_KEY, studio_id=1)
     made.store.versions.add(PROJECT_KEY, "folder", {}, promote=True, run=None)
-    assert want_publishing(made.recipe, made.store, made.store.projects.get(PROJECT_KEY))
-    assert not want_publishing(made.recipe, made.store, made.store.projects.get(PROJECT_KEY))
-    assert len(made.store.runs.of_project(PROJECT_KEY, kind="publishing")) == 1
+    for _ in range(2):
+        want_publishing(made.recipe, made.store)
+        assert len(made.store.runs.of_project(PROJECT_KEY, kind="publishing")) == 1
+
+
+def test_the_wishes_of_many_projects_are_met_in_turns_so_that_each_sweep_takes_a_moment(backend, monkeypatch):
+    monkeypatch.setattr(publishing, "_AT_ONCE", 2)
+    made = backend(KNOWN)
+    with made.store.transaction():
+        for number in range(5):
+            made.store.projects.touch(f"{number}.1", studio_id=number)
+            if number:  # the first has nothing to publish, and keeps nobody waiting
+                made.store.versions.add(f"{number}.1", "folder", {}, promote=True, run=None)
+    made.store.projects.want_publishings()
+    for waiting in (2, 4, 4):
+        want_publishing(made.recipe, made.store)
+        assert made.store.runs.counts("publishing") == {"waiting": waiting}
+    assert [row.key for row in made.store.projects.to_publish()] == ["0.1"]
 
 
 def test_a_token_that_can_never_work_asks_for_none_and_is_said_once_though_a_worker_looks_every_second(backend, caplog):
@@ -57,5 +72,6 @@ def test_a_token_that_can_never_work_asks_for_none_and_is_said_once_though_a_wor
     made.store.projects.touch(key, studio_id=1)
     made.store.versions.add(key, "folder", {}, promote=True, run=None)
     for _ in range(3):
-        assert not want_publishing(made.recipe, made.store, made.store.projects.get(key))
+        want_publishing(made.recipe, made.store)
+    assert not made.store.runs.of_project(key, kind="publishing")
     assert caplog.text.count(f"project {key}: label_studio.api_key: contains spaces") == 1
