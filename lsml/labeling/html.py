@@ -66,6 +66,27 @@ def as_edited(html: str) -> str:
     return page.written()
 
 
+def images_in(html: str) -> list[str]:
+    """Return the addresses of the images that HTML shows, in order."""
+    page = _ImageReader()
+    page.feed(html)
+    page.close()
+    return page.addresses
+
+
+class _ImageReader(HTMLParser):
+    """The parser that collects the addresses of images."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        address = (dict(attrs).get("src") or "").strip() if tag == "img" else ""
+        if address:
+            self.addresses.append(address)
+
+
 class _HtmlWriter(HTMLParser):
     """The parser that writes a page anew while it is read."""
 

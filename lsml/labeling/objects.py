@@ -16,6 +16,7 @@ from lsml.errors import LsmlError
 from lsml.labeling import ObjectTag, resolve_value
 from lsml.labeling.clock import Clock
 from lsml.labeling.documents import Dialogue, HtmlDocument, PlainText
+from lsml.labeling.html import images_in
 from lsml.labeling.items import Items
 from lsml.labeling.series import Series, UnreadableSeries
 from lsml.labeling.view import Document, Film, View
@@ -203,8 +204,10 @@ def _read_table(tag: ObjectTag, value: object, _task: Mapping[str, object], _fet
     )
 
 
-def _read_list(tag: ObjectTag, value: object, _task: Mapping[str, object], _fetch: Fetch) -> list[View]:
-    """Return the items of a list: the title, the body and the text of the HTML of each, by its id."""
+def _read_list(tag: ObjectTag, value: object, task: Mapping[str, object], fetch: Fetch) -> list[View]:
+    """Return the items of a list by their ids: the title, the body and the text of the HTML of each; or the image of each,
+    where the HTML of all of them shows one and no text.
+    """
     items = _json(tag, value, "the text in this task") if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(one, Mapping) and "id" in one for one in items):
         raise Unreadable(
@@ -213,11 +216,23 @@ def _read_list(tag: ObjectTag, value: object, _task: Mapping[str, object], _fetc
         )
     if not items:
         raise Unreadable("empty", f"{tag.tag}#{tag.name} shows {tag.value}, which is an empty list in this task")
-    texts = {str(one["id"]): _of_item(one) for one in items}
+    images = {str(one["id"]): _image_of(one) for one in items}
+    if all(images.values()):
+        return [View(Items(tuple(images), paths=tuple(str(fetch.image(url, task).path) for url in images.values())))]
+    texts = {str(one["id"]): _text_of(one) for one in items}
     return [View(Items(tuple(texts), tuple(texts.values())))]
 
 
-def _of_item(item: Mapping[str, object]) -> str:
+def _image_of(item: Mapping[str, object]) -> str:
+    """Return the URL of the image that an item is, under its title; empty for one with a text or several images."""
+    html = item.get("html")
+    if item.get("body") or not isinstance(html, str):
+        return ""
+    found = images_in(html)
+    return found[0] if len(found) == 1 and not HtmlDocument(html, inline=True).text.strip() else ""
+
+
+def _text_of(item: Mapping[str, object]) -> str:
     html = item.get("html")
     parts = [
         item.get("title"),
@@ -348,7 +363,7 @@ def read_ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 def needs_fetch(tag: ObjectTag) -> bool:
     """Return True if reading the tag's data takes a file from elsewhere."""
-    return (tag.tag not in JOINABLE and tag.tag != "List") or tag.behind_url
+    return tag.tag not in JOINABLE or tag.behind_url
 
 
 def read_object(tag: ObjectTag, task: Mapping[str, object], fetch: Fetch, form: Form = Form.TEXT) -> list[View]:

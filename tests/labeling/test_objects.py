@@ -1,6 +1,7 @@
 """What an adapter sees of each object tag."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from lsml.errors import FetchError
 from lsml.labeling import parse_labeling_config
 from lsml.labeling.documents import HtmlDocument
 from lsml.labeling.items import Items
-from lsml.labeling.objects import Unreadable, read_object
+from lsml.labeling.objects import Picture, Unreadable, read_object
 from tests.support.fetching import Fetching, no_fetch
 
 
@@ -179,6 +180,22 @@ def test_a_list_gives_its_items_by_their_ids():
     shown = Items(("7", "b", "c"), ("First\none", "two", ""))
     assert read('<List name="t" value="$l"/>', {"l": items}) == shown
     assert read('<List name="t" value="$l"/>', {"l": json.dumps(items)}) == shown
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{}, {"title": "Chair"}, {"body": "a chair"}, {"html": "<img src='/c.png'/> cheap"}, {"html": "<img/>"},
+     {"html": "<img src='/c.png'><img src='/d.png'>"}],
+)  # fmt: skip
+def test_items_that_are_images_give_these_and_others_their_texts(changed):
+    images = Fetching(image=lambda url, _task: Picture(Path(f"/got{url}"), (9, 9)))
+    items = [
+        {"id": "a", "html": "<p><IMG alt='x' src=' /a.png '></p>"},
+        {"id": 2, "html": "<img src='/b.png'/>"} | changed,
+    ]
+    shown = read('<List name="t" value="$l"/>', {"l": items}, images)
+    assert shown.names == ("a", "2")
+    assert shown.paths == (("/got/a.png", "/got/b.png") if changed.keys() <= {"title"} else ())
 
 
 @pytest.mark.parametrize(

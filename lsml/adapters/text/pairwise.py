@@ -108,10 +108,18 @@ class TextPairwise(TrainableAdapter[PairwiseOptions]):
         progress(1.0, f"trained on {len(told)} comparisons")
 
     def predict(self, batch: Sequence[Data]) -> list[list[Value]]:
-        """Return for each Items the probability of each name to be preferred; where a Ranker is asked, a ranking."""
-        if self._features is None or not batch:
+        """Return for each Items the probability of each name to be preferred; where a Ranker is asked, a ranking. What
+        learnt images says nothing of texts, nor the reverse.
+        """
+        features, pictured = self._features, isinstance(self._features, _Images)
+        known = [items for items in batch if bool(items.paths) == pictured]
+        if features is None or not known:
             return [[] for _ in batch]
-        rows = self._features.rows(batch)
+        answered = iter(self._answers(features, known))
+        return [next(answered) if bool(items.paths) == pictured else [] for items in batch]
+
+    def _answers(self, features: _Texts | _Images, batch: Sequence[Items]) -> list[list[Value]]:
+        rows = features.rows(batch)
         worths = self._head.worths(rows).tolist()
         sorted_into = self._sorting.values(rows) if self._sorting is not None else None
         answers: list[list[Value]] = []

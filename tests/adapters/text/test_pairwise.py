@@ -134,6 +134,25 @@ def test_lists_are_put_in_order_and_sorted_into_buckets(buckets, least):
     assert all(0.5 <= values[0].score <= 1 for values in said)
 
 
+def test_images_are_put_in_order_and_texts_beside_them_are_not(tmp_path):
+    """They prefer red to blue to green."""
+    pytest.importorskip("skimage")
+    made = discs(tmp_path, 45)
+    drawn = {colour: [str(path) for path, own in made if own == colour] for colour in ("Red", "Blue", "Green")}
+    names, examples = ("r", "b", "g"), []
+    for number, three in enumerate(zip(*drawn.values(), strict=True)):
+        turn = number % 3
+        mixed = Items(names[turn:] + names[:turn], paths=three[turn:] + three[:turn])
+        examples.append(Example(mixed, (Ranking(names),)))
+    adapter = TextPairwise(PairwiseOptions(), Target((), kinds={"ranking": ()}))
+    adapter.fit(examples[:10], 1)
+    tests = [example.data for example in examples[10:]]
+    texts = Items(("a", "b"), ("one", "two"))
+    said = adapter.predict([tests[0], texts, *tests[1:]])
+    assert said.pop(1) == [] == adapter.predict([texts])[0]
+    assert [values[0].order for values in said] == [names] * len(tests)
+
+
 def test_rankings_in_which_nothing_is_preferred_are_too_few():
     adapter = TextPairwise(PairwiseOptions(), Target(("_", "best"), kinds={"ranking": ("_", "best")}))
     alike = Example(Items(("a", "b"), ("one text", "other text")), (Ranking(("a", "b"), ("_", "_")),))
