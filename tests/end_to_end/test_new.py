@@ -59,6 +59,11 @@ WHOLE = {
     *("chat_red_team", "chat_rlhf", "chatbot"),
 }
 PART: set[str] = set()
+NOT = {
+    "chat_eval": "Chat#chat: no adapter supports Chat yet, so only people annotate it",
+    # Its labels are mistakes that people find in the lines. A model that knows none of them would call every line a typo.
+    "pdf_ocr": "OcrLabels#ocr: none of the labels is known to be that of a line of text; set one as options.label",
+}
 # Of several labels a stretch that nobody marked may be any: what to do about it stands in the warning.
 WARNED = {"activity-recognition"}
 
@@ -89,7 +94,8 @@ def test_every_template_of_label_studio_becomes_a_recipe_or_says_why_none_can_se
         done = here("new", "--labeling-config", xml.name, "-o", f"{name}.yaml")
         unbound = [line for line in done.stderr.splitlines() if line.startswith("unbound: ")]
         if done.returncode:
-            assert unbound and refused(done, code=1).endswith("so no recipe can be written")
+            assert unbound == [f"unbound: {NOT[name]}"]
+            assert refused(done, code=1).endswith("so no recipe can be written")
             served[name] = "not"
             continue
         served[name] = "in part" if unbound else "whole"
@@ -100,7 +106,7 @@ def test_every_template_of_label_studio_becomes_a_recipe_or_says_why_none_can_se
         assert (name in WARNED) == any(line.startswith("warning: ") for line in explained)
     assert {name for name, how in served.items() if how == "whole"} == WHOLE
     assert {name for name, how in served.items() if how == "in part"} == PART
-    assert Counter(served.values()) == {"whole": 67, "not": 2}
+    assert Counter(served.values()) == {"whole": 67, "not": len(NOT)}
 
 
 def test_a_real_project_becomes_a_recipe_by_either_kind_of_token(tmp_path: Path) -> None:
