@@ -1,9 +1,11 @@
-"""The addresses of hosts, and whether they are public: a connection goes to an address that was checked."""
+"""The addresses of hosts, whether they are public, and the check of certificates: a connection goes to a checked address."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
+from functools import lru_cache
 from typing import Final
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
@@ -13,6 +15,20 @@ def addresses_of(host: str, port: int) -> list[str]:
     """Return the addresses of a host, in the system's order, each once. Raises OSError or UnicodeError where it has none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return the TLS context that checks certificates, which threads share. It is cached, as reading all certificates takes
+    longer than most requests.
+    """
+    import certifi
+
+    return _tls(certifi.where())
+
+
+@lru_cache(maxsize=2)
+def _tls(certificates: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=certificates)
 
 
 def is_public(address: str) -> bool:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from lsml.addresses import addresses_of, is_public
+from lsml.addresses import addresses_of, is_public, tls_context
 from lsml.errors import FetchError
 from lsml.media.transfer import (
     IDLE_S,
@@ -24,8 +23,6 @@ from lsml.media.transfer import (
 )
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx
 
 MayBePrivate = Callable[[str], bool]  # host -> True if it may be at a private address
@@ -38,15 +35,13 @@ def fetch_public(url: str, wanted: Download, may_be_private: MayBePrivate) -> Re
     connection goes to an address that was checked, so a name cannot turn private between check and use. Raises
     FetchError; then no file is left.
     """
-    import certifi
     import httpx
 
     target = url
     # The environment's proxies would resolve names themselves, past the check. A connection belongs to an address and
     # a certificate's host, so none is kept for the next redirect.
     limits = httpx.Limits(max_keepalive_connections=0)
-    tls = _tls(certifi.where())
-    with httpx.Client(verify=tls, follow_redirects=False, trust_env=False, limits=limits) as client:
+    with httpx.Client(verify=tls_context(), follow_redirects=False, trust_env=False, limits=limits) as client:
         for _ in range(REDIRECTS + 1):
             with _pinned(client, target, url, wanted, may_be_private) as response:
                 if response.status_code == 304 and wanted.known.headers():
@@ -61,16 +56,6 @@ def fetch_public(url: str, wanted: Download, may_be_private: MayBePrivate) -> Re
                     )
                 return receive(response, wanted, url)
     raise FetchError(f"{shown_url(url)}: redirects more than {REDIRECTS} times; use its final URL")
-
-
-@lru_cache(maxsize=2)
-def _tls(_certificates: str) -> ssl.SSLContext:
-    """Return the TLS context that checks certificates. It is cached, as reading all of them takes longer than most
-    downloads.
-    """
-    import httpx
-
-    return httpx.create_ssl_context(trust_env=False)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import httpx
 
 from lsml.adapters.parts.asking import Away, Dropped
 from lsml.adapters.remote.options import RemoteOptions
-from lsml.addresses import addresses_of, is_public
+from lsml.addresses import addresses_of, is_public, tls_context
 
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _OF_REQUEST: Final = frozenset({400, 413, 415, 422})
@@ -76,7 +76,8 @@ class Service:
         headers |= self._options.headers | {"Host": self._url.netloc.decode("ascii")}
         if self._options.authorization:
             headers["Authorization"] = self._options.authorization
-        with httpx.Client(follow_redirects=False, trust_env=False, timeout=self._options.timeout) as client:
+        timeout = self._options.timeout
+        with httpx.Client(verify=tls_context(), follow_redirects=False, trust_env=False, timeout=timeout) as client:
             request = client.build_request(
                 "POST",
                 # The certificate must be the host's, although the connection goes to an address.
