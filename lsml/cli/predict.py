@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="With TASKS: ray predicts on all machines of a Ray cluster, in blocks; start it again to resume.",
+    help="ray predicts on all machines of a Ray cluster; start it again to resume.",
 )
 @click.option("--dry-run", is_flag=True, help="With --project: only count the tasks without a prediction.")
 @log_options
@@ -97,7 +98,7 @@ def command(
     has none yet, as `publish` in the recipe does automatically. It can be stopped and started again at any time.
 
     `--engine ray` needs `pip install "lsml[ray]"`, which also reads Parquet files. It joins the cluster that RAY_ADDRESS names,
-    or starts one here, and writes the same file. Other machines need the recipe, the data directory and the files of tasks
+    or starts one here, and predicts the same. Other machines need the recipe, the data directory and the files of tasks
     at the same paths.
     """
     from lsml.errors import RequestError
@@ -114,14 +115,16 @@ def command(
             columns,
             workers if engine == "ray" else None,
         )
-    elif (
-        tasks_path is None
-        and output is None
-        and engine == "local"
-        and project is not None
-        and labeling_config_path is None
-    ):
-        _into_project(recipe, open_store(recipe, data_dir, to_load=True), project, view, workers, dry_run=dry_run)
+    elif tasks_path is None and output is None and project is not None and labeling_config_path is None:
+        _into_project(
+            recipe,
+            open_store(recipe, data_dir, to_load=True),
+            project,
+            view,
+            workers,
+            by_ray=engine == "ray",
+            dry_run=dry_run,
+        )
     else:
         raise RequestError(
             "expected TASKS with -o PREDICTIONS.json; or, without either, --project ID, with or without --filter and "
@@ -129,18 +132,26 @@ def command(
         )
 
 
-def _into_project(recipe: Recipe, store: Store, named: str, view: str | None, workers: int, *, dry_run: bool) -> None:
-    """Post the missing predictions of a project's tasks, or count them."""
+def _into_project(
+    recipe: Recipe, store: Store, named: str, view: str | None, workers: int, *, by_ray: bool, dry_run: bool
+) -> None:
+    """Post the missing predictions of a project's tasks, by threads or by actors of Ray, or count them."""
+    from lsml.cli.engines import Job
+    from lsml.cli.ray_engine import project_actors
     from lsml.labeling.annotated import many
 
     studio, row = studio_project(recipe, store, named)
-    with by_hand(recipe, store, studio, row, "predict") as inputs:
+    with by_hand(recipe, store, studio, row, "predict") as inputs, ExitStack() as stack:
         parts = inputs.predictions.where(view) if view is not None else [inputs.predictions]
         if dry_run:
             lacking = sum(part.lacking(inputs.model_version, 0, 1)[1] for part in parts)
             done = f"{many(lacking, 'task')} would be predicted by {inputs.model_version}"
         else:
             given = replace(inputs, workers=workers, partial=view is not None)
+            if by_ray:
+                job = Job(recipe.path, store.directory, None, row.key, recipe.path.parent)
+                elsewhere = stack.enter_context(project_actors(job, inputs.model_version, workers))
+                given = replace(given, elsewhere=elsewhere)
             done = "\n".join(str(_published(replace(given, predictions=part))) for part in parts)
     click.echo(done)
 

@@ -2,7 +2,7 @@
 
 from lsml.publishing.beginning import begin
 from lsml.publishing.patience import Patience
-from lsml.publishing.prepare import prepared, submitting
+from lsml.publishing.prepare import prepared, published_model, submitting
 from lsml.publishing.publish import PublishInputs, PublishResult, publish
 from lsml.publishing.submit import Submitted, Submitting, submit, undo
 
@@ -15,6 +15,7 @@ __all__ = [
     "begin",
     "prepared",
     "publish",
+    "published_model",
     "submit",
     "submitting",
     "undo",

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from lsml.adapters.base import Adapter, Progress, silent
 from lsml.errors import NotEnoughData
+from lsml.prediction import Predictor
 from lsml.publishing.patience import Patience
 from lsml.publishing.publish import PublishInputs
 from lsml.publishing.submit import Submitting
@@ -14,7 +15,7 @@ from lsml.recipe import Publish, Recipe, Submit
 from lsml.store import LOCAL, ProjectRow, Store
 from lsml.studio.client import Studio
 from lsml.studio.connection import backend_login, fetcher, read_annotations, same_project
-from lsml.versions import binding_of, card_of, learnt_hashes, load_promoted, model_version, names_of
+from lsml.versions import Loaded, binding_of, card_of, learnt_hashes, load_promoted, model_version, names_of
 
 
 @contextmanager
@@ -36,11 +37,10 @@ def prepared(
     """
     assert project.studio_id is not None
     same_project(studio, project)
-    binding = binding_of(recipe, project)
-    loaded = load_promoted(store, _learnt_by(project), binding)
+    loaded, predictor = published_model(recipe, store, project)
+    binding, version = predictor.binding, predictor.model_version
     settings = recipe.publish or Publish()
-    version = model_version(binding, loaded.number, loaded.card, loaded.project)
-    with fetcher(recipe, project).hold() as fetch:
+    with predictor.fetch.hold() as fetch:
         inputs = PublishInputs(
             predictions=studio.predictions(project.studio_id), binding=binding, adapters=loaded.adapters,
             model_version=version, fetch=fetch, patience=patience,
@@ -51,6 +51,14 @@ def prepared(
         if not inputs.ready and not (untrained and settings.orders_beginning):
             raise NotEnoughData("; ".join(loaded.warnings) or _why_silent(loaded.adapters.values()))
         yield inputs
+
+
+def published_model(recipe: Recipe, store: Store, project: ProjectRow) -> tuple[Loaded, Predictor]:
+    """Return the version that is published for a project, in memory and ready to predict. Raises VersionError."""
+    binding = binding_of(recipe, project)
+    loaded = load_promoted(store, _learnt_by(project), binding)
+    version = model_version(binding, loaded.number, loaded.card, loaded.project)
+    return loaded, Predictor(binding, loaded.adapters, fetcher(recipe, project), version)
 
 
 def _why_silent(adapters: Collection[Adapter]) -> str:

@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
+from typing import Any
 
 from lsml.adapters.base import Adapter, Progress, silent
 from lsml.binding import Binding
@@ -45,8 +46,9 @@ class PublishInputs:
     `order` (see `in_order`). `keep` versions stay in Label Studio, of those whose name matches `ours`. `score_field` of
     a task's data also gets the score. `skip` is True for the id of a task whose prediction nobody may see.
     `backend_login` is the login that lsml needs from Label Studio. `count` gets the number of predictions each time
-    some are stored. `patience` also says when to stop. `workers` threads predict at a time. `partial`: `predictions`
-    sees only some tasks, so the version that Label Studio shows, and the predictions of the other tasks, stay.
+    some are stored. `patience` also says when to stop. `workers` threads predict at a time; `elsewhere`: so many processes
+    do it instead. `partial`: `predictions` sees only some tasks, so the version that Label Studio shows, and the
+    predictions of the other tasks, stay.
     """
 
     predictions: ProjectPredictions
@@ -65,6 +67,7 @@ class PublishInputs:
     progress: Progress = silent
     count: Callable[[int], None] = lambda _stored: None
     workers: int = 1
+    elsewhere: Callable[[Sequence[dict[str, Any]]], list[Outcome]] | None = None
     partial: bool = False
 
     @property
@@ -74,15 +77,15 @@ class PublishInputs:
 
     def predict(self, tasks: Sequence[OpenTask | AnnotatedTask]) -> list[Outcome]:
         """Return the outcome of each task, in order; `workers` threads share them."""
-
-        def outcomes(some: Sequence[OpenTask | AnnotatedTask]) -> list[Outcome]:
-            asked = [{"id": task.id, "data": task.data} for task in some]
-            return predict_tasks(Predictor(self.binding, self.adapters, self.fetch, self.model_version), asked)
-
+        asked = [{"id": task.id, "data": task.data} for task in tasks]
+        if self.elsewhere is not None:
+            return self.elsewhere(asked)
+        predictor = Predictor(self.binding, self.adapters, self.fetch, self.model_version)
+        outcomes = partial(predict_tasks, predictor)
         if self.workers == 1 or not tasks:
-            return outcomes(tasks)
+            return outcomes(asked)
         each = -(-len(tasks) // self.workers)
-        parts = [tasks[begin : begin + each] for begin in range(0, len(tasks), each)]
+        parts = [asked[begin : begin + each] for begin in range(0, len(tasks), each)]
         with ThreadPoolExecutor(self.workers) as pool:
             return list(chain.from_iterable(pool.map(outcomes, parts)))
 

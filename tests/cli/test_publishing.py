@@ -66,6 +66,17 @@ def test_a_project_that_lsml_never_heard_of_is_predicted_with_what_was_trained_o
     assert said(world.lsml("predict", "--project", "Tickets")) == f"published {version(world)}: 0 tasks\n"
 
 
+@pytest.mark.slow
+def test_ray_predicts_a_project_as_threads_do(world):
+    pytest.importorskip("ray", reason="ray is not installed")
+    done = world.lsml("predict", "--project", "7", "--engine", "ray", "--workers", "2")
+    assert said(done) == f"published {version(world)}: 18 tasks\n"
+    by_ray = {one["task"]: one["score"] for one in world.studio.predictions.values()}
+    world.studio.predictions.clear()
+    said(world.lsml("predict", "--project", "7"))
+    assert by_ray == pytest.approx({one["task"]: one["score"] for one in world.studio.predictions.values()})
+
+
 @pytest.mark.parametrize(
     ("given", "found"),
     [

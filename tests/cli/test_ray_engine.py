@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +13,7 @@ from lsml.cli import ray_engine
 from lsml.cli.engines import Job, Predicted
 from lsml.errors import RequestError
 from tests.conftest import export, tickets
-from tests.support.commands import lsml, refused, said, write_recipe
+from tests.support.commands import lsml, said, write_recipe
 
 TASKS = [{"id": number, "data": {"text": text}} for number, (text, _) in enumerate(tickets(7))]
 
@@ -129,6 +132,64 @@ def test_a_machine_that_serves_another_version_is_refused(predict):
         predict(Cluster(version="v0"))
 
 
-def test_it_is_an_engine_for_files(tmp_path):
-    sentence = refused(lsml("predict", write_recipe(tmp_path), "--project", "1", "--engine", "ray", cwd=tmp_path))
-    assert "expected TASKS with -o PREDICTIONS.json" in sentence
+class Ray:
+    """As much of the module as a project needs, in this process. `ended`: what it says of an actor that ended."""
+
+    class exceptions:
+        class RayError(Exception):
+            """What Ray raises."""
+
+    def __init__(self, ended=None):
+        self._ended = ended
+
+    def remote(self, actor):
+        def asked(method):
+            return SimpleNamespace(remote=partial(partial, method))
+
+        return SimpleNamespace(remote=lambda job: SimpleNamespace(predict=asked(actor(job).predict)))
+
+    def get(self, asked):
+        if self._ended is not None:
+            raise self.exceptions.RayError(self._ended)
+        return [one() for one in asked]
+
+
+class Halves:
+    """An actor that counts its tasks."""
+
+    def __init__(self, job):
+        assert job.recipe.is_absolute()
+
+    def predict(self, tasks):
+        return "v1", [(len(tasks), task["id"]) for task in tasks]
+
+
+@pytest.fixture
+def of_a_project(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_engine, "_ProjectActor", Halves)
+
+    @contextmanager
+    def predicting(ray, version="v1"):
+        monkeypatch.setattr(ray_engine, "_cluster", lambda _actors: nullcontext(ray))
+        job = Job(tmp_path / "recipe.yaml", tmp_path, None, "7.1", tmp_path)
+        with ray_engine.project_actors(job, version, 3) as predict:
+            yield predict
+
+    return predicting
+
+
+@pytest.mark.parametrize("many", [0, 1, 3, 7])
+def test_the_actors_share_the_tasks_of_a_project_in_order(of_a_project, many):
+    with of_a_project(Ray()) as predict:
+        found = predict([{"id": number} for number in range(many)])
+    assert [id for _, id in found] == list(range(many))
+    assert max((size for size, _ in found), default=0) == -(-many // 3)
+
+
+def test_an_actor_that_ended_and_one_of_another_version_are_sentences(of_a_project):
+    of_memory = "--engine ray: It had no memory left.; start it again, and it goes on"
+    ended = of_a_project(Ray("The actor died.\nIt had no memory left."))
+    with ended as predict, pytest.raises(RequestError, match=of_memory):
+        predict([{"id": 1}])
+    with of_a_project(Ray(), "v2") as predict, pytest.raises(RequestError, match="a machine serves v1, expected v2"):
+        predict([{"id": 1}])
