@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from lsml import __version__
+from lsml.cli.secrecy import leave_no_core
 from lsml.errors import LsmlError
 
 # purpose -> command -> (its module, its line in `lsml --help`)
@@ -95,6 +96,7 @@ class _Verbs(click.Group):
         if isinstance(sys.stdout, TextIOWrapper):
             # A label in another script must not fail a command whose output is a pipe of ASCII or cp1252.
             sys.stdout.reconfigure(errors="backslashreplace")
+        leave_no_core()
         try:
             return super().main(*args, **kwargs)
         except LsmlError as error:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lsml.cli.secrecy import leave_no_core
 from lsml.errors import LabelingConfigError, RequestError
 from lsml.logs import FORMAT_VARIABLE, FORMATS, keep_secret, set_up_logging
 
@@ -179,7 +178,6 @@ def open_recipe(
     from lsml.recipe import load_recipe
 
     set_up_logging("debug" if debug else log_level)
-    leave_no_core()
     recipe = load_recipe(path, held=held, pinned=pinned)
     keep_secret(recipe.secrets())
     if warn:

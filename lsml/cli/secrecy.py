@@ -1,4 +1,4 @@
-"""What keeps secrets out of the reach of a process's crash."""
+"""The memory of a process, which holds secrets: a crash must not write it to a disk."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 import threading
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from lsml.labeling.annotated import many
 from lsml.server.listening import cannot_listen
 from lsml.server.several import Several
 from lsml.server.swapping import Swapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from lsml.server.loop import Loop
 
 
+_log = logging.getLogger("lsml.server")
 THREADS = 16  # all except one wait for the disk, for a file or for a model
 READ_BYTES = 65536  # at a time, so that a request of 250 tasks comes in one piece
 # The time for current requests after a signal: a person who pressed Ctrl-C waits five seconds, Docker ten.
@@ -91,6 +94,17 @@ def serve(
     _stop_listening(listeners, channels)
     _answer_last(loop, dispatcher, channels, deadline)
     dispatcher.shutdown(cancel_pending=True, timeout=max(0.0, deadline - time.monotonic()))
+    _say_how_it_ended(channels, signal.Signals(told), deadline)
+
+
+def _say_how_it_ended(channels: dict[int, HTTPChannel | BaseWSGIServer], told: signal.Signals, deadline: float) -> None:
+    """Log how long the current requests took after a signal, or how many are given up."""
+    took_s = DRAIN_S[told] - (deadline - time.monotonic())
+    left = sum(bool(getattr(channel, "busy", False)) for channel in channels.values())
+    if left:
+        _log.warning("gave up %s, %.1f s after %s", many(left, "request"), took_s, told.name)
+    else:
+        _log.info("finished the current requests within %.1f s of %s", took_s, told.name)
 
 
 def _use_our_channels(listener: BaseWSGIServer, loop: Loop, draining: threading.Event) -> None:

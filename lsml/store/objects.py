@@ -208,10 +208,8 @@ class ObjectArtifacts(Artifacts):
         found: dict[str, list[str]] = {}
         with self._refusals():
             for path in self._files.find(self._root):
-                parts = path.removeprefix(self._root).strip("/").split("/")
-                if len(parts) >= 2:
-                    folder = parts[1].removesuffix(_MANIFEST) if len(parts) == 2 else parts[1]
-                    found.setdefault(f"{parts[0]}/{folder}", []).append(path)
+                if name := _folder_of(path.removeprefix(self._root)):
+                    found.setdefault(name, []).append(path)
         return found
 
     def _age_s(self, path: str) -> float:
@@ -231,6 +229,14 @@ class ObjectArtifacts(Artifacts):
             raise
         except Exception as error:
             raise OSError(5, f"{type(error).__name__}: {error}", self._url) from error
+
+
+def _folder_of(path: str) -> str | None:
+    """Return the name of the kept folder that an object is of, by its path in the store; None for other objects."""
+    parts = path.strip("/").split("/")
+    if len(parts) < 2:
+        return None
+    return f"{parts[0]}/{parts[1].removesuffix(_MANIFEST) if len(parts) == 2 else parts[1]}"
 
 
 def _refuse_pickles(folder: Path) -> None:

@@ -21,6 +21,12 @@ BATCH: Final = 500  # old runs that are deleted at once, so that other writers w
 WAKES = 10  # runs woken at a time: a wake-up makes a worker take the run whose turn it is
 Kind = Literal["training", "publishing", "review"]
 KINDS: Final[tuple[Kind, ...]] = ("training", "publishing", "review")
+# Of runs that ended at a time or earlier, all but the last of each kind of a project that began.
+_ENDED: Final = (
+    "state IN ('done', 'failed', 'cancelled') AND coalesce(finished_at, created_at) <= ?"
+    " AND (started_at IS NULL OR EXISTS (SELECT 1 FROM run later"
+    " WHERE later.project = run.project AND later.kind = run.kind AND later.started_at > run.started_at))"
+)
 STATES = ("waiting", "running", "done", "failed", "cancelled")
 
 
@@ -203,16 +209,17 @@ class Runs(Ledger):
 
         The last run of each kind of a project that began stays, as `last` returns it.
         """
-        rows = self._rows(
-            "SELECT id, kind, state FROM run WHERE state IN ('done', 'failed', 'cancelled')"
-            " AND coalesce(finished_at, created_at) <= ? AND (started_at IS NULL OR EXISTS (SELECT 1 FROM run later"
-            " WHERE later.project = run.project AND later.kind = run.kind AND later.started_at > run.started_at)) LIMIT ?",
-            self._database.now() - age_s, BATCH,
-        )  # fmt: skip
+        before = self._database.now() - age_s
+        rows = self._rows(f"SELECT id, kind, state FROM run WHERE {_ENDED} LIMIT ?", before, BATCH)  # noqa: S608 (ours)
         for id, kind, state in rows:
             self._run("DELETE FROM run WHERE id = ?", id)
             self._count_change(kind, state, None)
         return [row[0] for row in rows]
+
+    def count_ended(self, age_s: float) -> int:
+        """Return the number of runs that `delete_ended` would delete."""
+        ((count,),) = self._rows(f"SELECT count(*) FROM run WHERE {_ENDED}", self._database.now() - age_s)  # noqa: S608 (ours)
+        return int(count)
 
     @durable
     def cancel_project(self, project: str) -> None:

@@ -6,6 +6,7 @@ serves. `versions/` holds the folders that this copy names. Tokens from Label St
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
@@ -13,10 +14,12 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 import msgspec
+from filelock import FileLock, Timeout
 
 from lsml.errors import NoRoom, RequestError, StoreError, VersionError
 from lsml.files.digests import file_digest, write_digested
@@ -28,6 +31,7 @@ from lsml.versions.loading import check_files
 
 FORMAT: Final = 1
 _MANIFEST, _DATABASE, _VERSIONS = "manifest.json", "lsml.db", "versions"
+_EXPORTING: Final = ".exporting-"
 _LARGEST_MANIFEST = 64 * 2**20
 _HELD: Final = (_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", _VERSIONS)  # the data of a directory
 _TRIES = 3  # a version may be deleted while its files are read
@@ -49,11 +53,12 @@ def export_to(store: Store, recipe: str, file: Path) -> tuple[Manifest, list[str
     """Write a data directory into `file`, completely or not at all; lsml may be serving.
 
     Return the manifest, and a sentence for each version whose files are missing or were changed, and so are left out.
-    Raises StoreError.
+    Raises StoreError, also where another export of the directory is at work.
     """
     for attempt in range(1, _TRIES + 1):
         try:
-            return _export(store, recipe, file)
+            with _alone(store.directory, file):
+                return _export(store, recipe, file)
         except FileNotFoundError as error:
             if attempt == _TRIES:
                 raise StoreError(f"{error.filename}: was deleted with its version; try again") from None
@@ -62,12 +67,30 @@ def export_to(store: Store, recipe: str, file: Path) -> tuple[Manifest, list[str
     raise AssertionError("the last try returns or raises")
 
 
+@contextmanager
+def _alone(directory: Path, file: Path) -> Iterator[None]:
+    """Hold the directory's lock for exports, and remove what killed exports left in it and beside `file`."""
+    lock = FileLock(directory / "export.lock", mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StoreError(f"{directory}: another `lsml export` is at work; wait until it has ended") from None
+    try:
+        for folder in directory.glob(f"{_EXPORTING}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        for path in file.parent.glob(f".{glob.escape(file.name)}.{'[a-z0-9_]' * 8}"):
+            path.unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
+
+
 def _export(store: Store, recipe: str, file: Path) -> tuple[Manifest, list[str]]:
     from lsml import __version__
 
     files: dict[str, str] = {}
     broken = []
-    with tempfile.TemporaryDirectory(prefix=".exporting-", dir=store.directory) as folder:
+    with tempfile.TemporaryDirectory(prefix=_EXPORTING, dir=store.directory) as folder:
         database = Path(folder) / _DATABASE
         members = {_DATABASE: database}
         for version in store.copy_database(database):

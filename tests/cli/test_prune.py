@@ -17,7 +17,10 @@ def test_old_runs_are_deleted_while_the_data_is_in_use(tmp_path):
         store.versions.add(project, "folder", {}, promote=False, run=None)
     with closing(sqlite3.connect(data / "lsml.db", isolation_level=None)) as database:
         database.execute("UPDATE run SET finished_at = finished_at - 9 * 86400 - 1 WHERE project = 'old'")
-    told = said(lsml("prune", "triage.yaml", "--days", "9", "--data-dir", data, cwd=tmp_path))
+    asked = ("prune", "triage.yaml", "--days", "9", "--data-dir", data)
+    assert said(lsml(*asked, "--dry-run", cwd=tmp_path)) == "would delete 1 run that ended 9 days ago or earlier\n"
+    assert store.runs.counts() == {"cancelled": 2}
+    told = said(lsml(*asked, cwd=tmp_path))
     assert told == "deleted 1 run that ended 9 days ago or earlier\n"
     assert [len(store.runs.of_project(project)) for project in ("old", "new")] == [0, 1]
     assert store.runs.counts() == {"cancelled": 1}

@@ -13,21 +13,20 @@ from tests.conftest import write_recipe
 resource = pytest.importorskip("resource", reason="Windows has no core files")
 CRASH = """
 import os, resource, sys
-from pathlib import Path
 most = resource.getrlimit(resource.RLIMIT_CORE)[1]
 resource.setrlimit(resource.RLIMIT_CORE, (most, most))
-from lsml.cli.common import open_recipe
-open_recipe(Path(sys.argv[1]))
+from lsml.cli import main
+main(["validate", sys.argv[1]], standalone_mode=False)
 print(resource.getrlimit(resource.RLIMIT_CORE), flush=True)
 os.abort()
 """
 
 
-def test_a_command_that_has_read_a_recipe_leaves_no_core_file(tmp_path):
+def test_a_command_leaves_no_core_file(tmp_path):
     recipe = write_recipe(tmp_path)
     before = {path.name for path in tmp_path.iterdir()}
     done = subprocess.run([sys.executable, "-c", CRASH, recipe], cwd=tmp_path, capture_output=True, text=True)
     most = resource.getrlimit(resource.RLIMIT_CORE)[1]
     assert done.returncode == -signal.SIGABRT, done.stderr
-    assert done.stdout == f"({0 if most == 0 else 1}, {most})\n"
+    assert done.stdout.endswith(f"({0 if most == 0 else 1}, {most})\n")
     assert {path.name for path in tmp_path.iterdir()} == before

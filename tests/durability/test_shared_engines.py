@@ -7,6 +7,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from lsml.errors import VersionError
@@ -169,6 +170,9 @@ def test_a_restart_of_the_database_loses_no_training_and_no_annotation(world):
     assert refusal.status_code == 503
     assert "check that it runs" in refusal.json()["error"]
     assert "Traceback" not in refusal.text
+    not_ready = httpx.get(f"http://127.0.0.1:{world.servers[0].port}/ready", timeout=30, trust_env=False)
+    assert not_ready.status_code == 503
+    assert "check that it runs" in " ".join(not_ready.json()["why_not"])
     time.sleep(2)
     world.postgres.start()
     for server, id in zip(world.servers, (9001, 9002), strict=True):

@@ -2,6 +2,9 @@
 
 import threading
 import time
+from pathlib import Path
+
+import pytest
 
 from lsml.store.workers import ALIVE_S
 from tests.conftest import PROJECT_KEY, tickets
@@ -60,13 +63,14 @@ def test_a_promoted_version_is_loaded_before_it_is_ready(backend):
     until("loaded", lambda: ready(server)[0] == 200)
 
 
-def test_a_broken_version_is_not_ready(backend):
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"broken"), Path.unlink], ids=["changed", "missing"])
+def test_a_broken_version_is_not_ready(backend, damage):
     server = backend()
     server.annotate(tickets(40))
     server.train()
     server.store.workers.beat()
     for path in server.store.artifacts.root.rglob("*.skops"):
-        path.write_bytes(b"broken")
+        damage(path)
     sentence = f"project {PROJECT_KEY}: v1 cannot be served; see the log, or serve another version with `lsml promote`"
     until("noticed", lambda: ready(server) == (503, {"ready": False, "why_not": [sentence]}))
 

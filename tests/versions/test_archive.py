@@ -6,7 +6,10 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import threading
 import zipfile
@@ -14,7 +17,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from lsml.errors import StoreError
 from lsml.store import Store
 from lsml.versions import card_of
 from lsml.versions.archive import export_to
@@ -297,6 +302,44 @@ def test_only_the_owner_can_read_the_file(learnt, tmp_path, monkeypatch):
     export_to(store, "triage", tmp_path / "out.zip")
     store.close()
     assert set(modes) == {0o600}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_what_a_killed_export_left_is_gone_after_the_next(learnt, tmp_path):
+    data = shutil.copytree(learnt / "data", tmp_path / "data")
+    script = (
+        "import os, signal, sys, zipfile\n"
+        "from pathlib import Path\n"
+        "from lsml.store import Store\n"
+        "from lsml.versions.archive import export_to\n"
+        "zipfile.ZipFile.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "export_to(Store(Path(sys.argv[1])), 'triage', Path(sys.argv[2]))\n"
+    )
+    out = tmp_path / "out.zip"
+    killed = subprocess.run([sys.executable, "-c", script, data, out], timeout=120, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert len(leftovers(tmp_path)) == 2
+    (tmp_path / ".out.zip.mine").write_bytes(b"")
+    store = Store(data)
+    export_to(store, "triage", out)
+    store.close()
+    assert out.exists()
+    assert leftovers(tmp_path) == [".out.zip.mine"]
+
+
+def leftovers(folder: Path) -> list[str]:
+    """The names of what begins with a point, in a folder and in its `data`."""
+    return sorted(path.name for path in (*folder.iterdir(), *(folder / "data").iterdir()) if path.name.startswith("."))
+
+
+def test_two_exports_of_one_directory_are_not_at_work_at_once(learnt, tmp_path):
+    store = Store(learnt / "data")
+    with (
+        FileLock(learnt / "data" / "export.lock"),
+        pytest.raises(StoreError, match="data: another `lsml export` is at work; wait until it has ended"),
+    ):
+        export_to(store, "triage", tmp_path / "out.zip")
+    store.close()
 
 
 def test_there_must_be_data_to_export(learnt, tmp_path):
