@@ -48,6 +48,7 @@ ENV PATH=/opt/lsml/bin:$PATH \
     LSML_HOST=0.0.0.0 \
     LSML_PORT=9090 \
     LSML_DATA_DIR=/data \
+    MALLOC_ARENA_MAX=2 \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 10001:10001
 WORKDIR /data

@@ -20,6 +20,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
 _MOST_FAILURES = 4  # starts in a row in which a child did not become ready; with one more, lsml gives up
 # The time for the children to finish: after Ctrl-C a person waits at most five seconds, and Docker kills after ten.
 _STOP_S, _STOP_AT_CTRL_C_S = 9.0, 4.7
+# glibc keeps freed memory in an arena for each of many threads; with two arenas it returns more (benchmarks/memory.py).
+_ALLOCATOR = {"MALLOC_ARENA_MAX": "2"}
 _FINAL_CODES = (2,)  # an error in the recipe, which a restart does not correct
 
 
@@ -42,7 +44,7 @@ class Child:
     ) -> None:
         self.name = name
         self._descriptors = tuple(descriptors)
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = {**_ALLOCATOR, **os.environ, **(environment or {})}
         self._screen = screen
         self._command = command
         self._ready = ready
