@@ -87,12 +87,17 @@ def test_servers_have_probes_and_the_policy_opens_their_port_alone(objects):
     assert [rule["ports"] for rule in policy["ingress"]] == [[{"port": 9090, "protocol": "TCP"}]]
 
 
-def test_workers_of_each_class_scale_with_the_trainings_that_wait(helm):
+def test_workers_of_each_class_scale_with_the_runs_of_their_queue(helm):
     objects = [one for one in yaml.safe_load_all(helm(["template", "triage"], *GPU, "autoscaling.enabled=true")) if one]
     work = {pod["containers"][0]["args"][-1] for pod in pods(objects) if pod["containers"][0]["command"][1] == "work"}
     assert work == {"/etc/lsml/recipe.yaml", "gpu"}
     scaled = {one["spec"]["scaleTargetRef"]["name"] for one in objects if one["kind"] == "HorizontalPodAutoscaler"}
     assert scaled == {"triage-worker-default", "triage-worker-gpu"}
+    metrics = [
+        one["spec"]["metrics"][0]["external"]["metric"] for one in objects if one["kind"] == "HorizontalPodAutoscaler"
+    ]
+    assert {metric["name"] for metric in metrics} == {"lsml_open_runs"}
+    assert [metric["selector"]["matchLabels"]["queue"] for metric in metrics] == ["", "gpu"]
 
 
 def test_the_recipe_and_its_override_load(objects, tmp_path):

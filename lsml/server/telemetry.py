@@ -19,7 +19,7 @@ from lsml.prediction import Outcome
 from lsml.server.quality import Quality
 from lsml.server.serving import Serving
 from lsml.store import Store
-from lsml.store.runs import STATES
+from lsml.store.runs import KINDS, STATES
 from lsml.values import label_of
 from lsml.versions import Card
 
@@ -185,9 +185,16 @@ class _Stored:
         alive = GaugeMetricFamily(
             "lsml_worker_alive", "1 where a worker of the queue is alive, by storage.queues.", labels=("queue",)
         )
-        for queue in self._serving.recipe.storage.queues.named:
+        needed = GaugeMetricFamily(
+            "lsml_open_runs",
+            "Runs of every kind that are due or being done, by storage.queues: what workers are needed for.",
+            labels=("queue",),
+        )
+        queues, counts = self._serving.recipe.storage.queues, self._store.runs.open_counts()
+        for queue in queues.named:
             alive.add_metric((queue or "",), self._store.workers.alive(queue))
-        yield from (ages, alive)
+            needed.add_metric((queue or "",), sum(counts[kind] for kind in KINDS if getattr(queues, kind) == queue))
+        yield from (ages, alive, needed)
 
     def _corrections(self) -> Iterator[Metric]:
         regions = GaugeMetricFamily(

@@ -101,6 +101,14 @@ class Runs(Ledger):
         )
         return {**dict.fromkeys(KINDS, 0.0), **{kind: now - due_at for kind, due_at in rows}}
 
+    def open_counts(self) -> dict[str, int]:
+        """Return by kind the number of runs that workers are needed for now: those that are due, and those being done."""
+        rows = self._rows(
+            "SELECT kind, count(*) FROM run WHERE state = 'running' OR state = 'waiting' AND due_at <= ? GROUP BY kind",
+            self._database.now(),
+        )
+        return {**dict.fromkeys(KINDS, 0), **dict(rows)}
+
     def of_project(self, project: str, limit: int = 20, *, kind: Kind = "training") -> list[RunRow]:
         """Return a project's runs of a kind, newest first."""
         rows = self._rows(

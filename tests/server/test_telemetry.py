@@ -54,6 +54,25 @@ def test_how_long_runs_wait_and_who_could_do_them_is_shown(backend):
     assert (found['lsml_worker_alive{queue="gpu"}'], found['lsml_worker_alive{queue=""}']) == (1, 0)
 
 
+def test_workers_are_needed_for_runs_of_their_queue_that_are_due_or_being_done(backend):
+    server = backend("storage: {queues: {training: gpu}}\n")
+
+    def needed():
+        found = numbers(server)
+        return found['lsml_open_runs{queue="gpu"}'], found['lsml_open_runs{queue=""}']
+
+    run = server.store.runs.request(PROJECT_KEY, "start training")
+    for kind in ("publishing", "review"):
+        server.store.runs.request(PROJECT_KEY, kind, kind=kind)
+    assert needed() == (1, 2)
+    server.store.claims.claim(run.id)
+    assert needed() == (1, 2)
+    server.store.claims.finish(run.id, 1, "done", "v1")
+    later = server.store.runs.request(PROJECT_KEY, "start training")
+    server.store.runs._run("UPDATE run SET due_at = due_at + 3600 WHERE id = ?", later.id)
+    assert needed() == (0, 2), "a training at night needs nobody in the day"
+
+
 def test_what_a_promotion_changed_is_shown_by_model(backend):
     server = backend()
     server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS})
