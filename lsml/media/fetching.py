@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -129,7 +130,8 @@ class Fetcher:
         """Return the pages of the PDF document behind a URL, or only the `first`, each an image in the cache, made once."""
         path = self.file(url, task)
         numbers = page_numbers(path, shown_url(url), self._limits.pages, first=first)
-        return [Picture(image, size_of(image)) for image in self._parts(path, numbers, render_pages, ".png")]
+        draw = partial(render_pages, shown=shown_url(url))
+        return [Picture(image, size_of(image)) for image in self._parts(path, numbers, draw, ".png")]
 
     # The entry of a file
 

@@ -1,24 +1,28 @@
-"""PDF documents: their text, and their pages as images. PDFium reads both, one page at a time."""
+"""PDF documents: their text, and their pages as images. PDFium reads both, in a process that may fail."""
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, Any, Final, NamedTuple
 
 from lsml.labeling.objects import Unreadable
 from lsml.media.content import content_of
 from lsml.media.pictures import write_image
 
-if TYPE_CHECKING:
-    from pypdfium2 import PdfDocument
-
 _SIDE: Final = 2000  # pixels of a page's longer side: small print is legible
 _MOST_PAGES: Final = 10_000  # of a text; a small file may claim millions, and others wait for it
-_READING: Final = threading.Lock()  # PDFium must not run in two threads at once
+_PROGRAM: Final = Path(__file__).with_name("pdf_process.py")
+_MEMORY: Final = 2 * 2**30  # bytes for a document; a file of a megabyte can ask for any number
+_PAGE_S: Final = 60  # seconds of computing for a page
+_READING: Final = threading.BoundedSemaphore(2)  # at most two documents at a time
 _PASSWORD, _PROTECTED = 4, 5  # PDFium's error codes
 _HYPHEN: Final = re.compile("[\x02\ufffe]\n?")  # how PDFium writes the hyphen of a word that goes on in the next line
 
@@ -28,13 +32,12 @@ def pdf_text(path: Path, shown: str, most: int) -> str:
     `shown`, also where the text is longer than `most` characters, or has thousands of pages.
     """
     texts: list[str] = []
-    with _READING, _opened(path, shown) as document:
-        length = 0
-        if len(document) > _MOST_PAGES:
-            raise Unreadable("too many pages", f"{shown}: has {len(document)} pages; split the document")
-        for number in range(len(document)):
-            with closing(document[number]) as page, closing(page.get_textpage()) as written:
-                texts.append(_HYPHEN.sub("", written.get_text_range().replace("\r\n", "\n")).strip())
+    length = 0
+    with closing(_read(path, shown, "text")) as answers:
+        for told, _ in answers:
+            if told.get("pages", 0) > _MOST_PAGES:
+                raise Unreadable("too many pages", f"{shown}: has {told['pages']} pages; split the document")
+            texts.append(_HYPHEN.sub("", told.get("text", "").replace("\r\n", "\n")).strip())
             length += len(texts[-1])
             if length > most:
                 raise Unreadable("too long", f"{shown}: has more than {most} characters of text; split the document")
@@ -45,10 +48,10 @@ def page_numbers(path: Path, shown: str, most: int, *, first: bool) -> range:
     """Return the numbers of all pages, from 0, or only the `first`. Raises Unreadable, also where more than `most` are asked
     for.
     """
-    with _READING, _opened(path, shown) as document:
-        count = len(document)
     if first:
         return range(1)
+    with closing(_read(path, shown, "count")) as answers:
+        count = sum(told["pages"] for told, _ in answers)
     if count > most:
         raise Unreadable(
             "too many pages", f"{shown}: has {count} pages; the limit is {most} (media.pages of the recipe)"
@@ -56,37 +59,69 @@ def page_numbers(path: Path, shown: str, most: int, *, first: bool) -> range:
     return range(count)
 
 
-def render_pages(path: Path, numbers: Sequence[int], scratch: Callable[[], Path]) -> Iterator[Path]:
+def render_pages(path: Path, numbers: Sequence[int], scratch: Callable[[], Path], *, shown: str) -> Iterator[Path]:
     """Yield pages, counted from 0, each as a PNG as people see it. One is in memory at a time.
 
-    Raises Unreadable, and OSError where a page cannot be written.
+    Raises Unreadable, with a sentence that begins with `shown`, and OSError where a page cannot be written.
     """
-    for number in numbers:
-        with _READING, _opened(path, path.name) as document, closing(document[number]) as page:
-            scale = _SIDE / max(*page.get_size(), 1.0)
-            with closing(page.render(scale=scale, rev_byteorder=True)) as bitmap:
-                image = bitmap.to_pil().convert("RGB")
-        yield write_image(image, scratch())
+    if not numbers:
+        return
+    import PIL.Image
+
+    with closing(_read(path, shown, str(_SIDE), *map(str, numbers))) as answers:
+        for told, pixels in answers:
+            image = PIL.Image.frombytes("RGB", tuple(told["size"]), pixels, "raw", told["mode"], told["stride"], 1)
+            yield write_image(image, scratch())
 
 
-@contextmanager
-def _opened(path: Path, shown: str) -> Iterator[PdfDocument]:
-    """Yield an open document. Raises Unreadable where the file is none, or PDFium fails on a part of it."""
+class _Answer(NamedTuple):
+    """A line of the program, and the bytes that follow it."""
+
+    told: dict[str, Any]
+    content: bytes
+
+
+def _read(path: Path, shown: str, *asked: str) -> Generator[_Answer, None, None]:
+    """Yield the answers of `pdf_process.py`. Raises Unreadable where the file is no PDF document, or a page is too much."""
     content = content_of(path)
     if content.suffix != ".pdf":
         raise Unreadable(
             "wrong content", f"{shown}: is {content.name}, not a PDF document; correct the task or the file"
         )
-    try:
-        import pypdfium2
-    except ImportError:
-        raise Unreadable("no library", 'PDF documents need pypdfium2; pip install "lsml[pdf]"') from None
-    try:
-        with closing(pypdfium2.PdfDocument(path)) as document:
-            yield document
-    except pypdfium2.PdfiumError as error:
-        if getattr(error, "err_code", None) in (_PASSWORD, _PROTECTED):
-            raise Unreadable("encrypted", f"{shown}: is a PDF document with a password; save it without one") from error
+    if find_spec("pypdfium2") is None:
+        raise Unreadable("no library", 'PDF documents need pypdfium2; pip install "lsml[pdf]"')
+    # Without -P, the modules beside the program would stand for those of other names.
+    command = [sys.executable, "-P", str(_PROGRAM), str(_MEMORY), str(_PAGE_S), str(path.absolute()), *asked]
+    with _READING, subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        try:
+            for answer in _answers(process.stdout):
+                if "failed" in answer.told:
+                    raise _failed(shown, answer.told["failed"])
+                yield answer
+            status = process.wait()
+        finally:
+            process.kill()
+    if status:
         raise Unreadable(
-            "bad document", f"{shown}: is a PDF document that is broken or truncated; save it again"
-        ) from error
+            "too large",
+            f"{shown}: is a PDF document that PDFium cannot read with {_MEMORY / 2**30:.3g} GiB of memory and {_PAGE_S} s "
+            f"for a page (exit status {status}); save it with smaller pages, or as images",
+        )
+
+
+def _answers(lines: IO[bytes]) -> Iterator[_Answer]:
+    """Yield the answers that are complete."""
+    while (line := lines.readline()).endswith(b"\n"):
+        told = json.loads(line)
+        content = lines.read(told.get("bytes", 0))
+        if len(content) == told.get("bytes", 0):
+            yield _Answer(told, content)
+
+
+def _failed(shown: str, code: int | None) -> Unreadable:
+    if code in (_PASSWORD, _PROTECTED):
+        return Unreadable("encrypted", f"{shown}: is a PDF document with a password; save it without one")
+    return Unreadable("bad document", f"{shown}: is a PDF document that is broken or truncated; save it again")

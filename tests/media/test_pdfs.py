@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +136,30 @@ def test_a_text_of_too_many_pages_is_refused_unread(
     with pytest.raises(Unreadable, match=r"a\.pdf: has 3 pages; split the document$"):
         read_object(TAG, task, fetcher)
     assert read_object(TAG, saved(tmp_path / "b.pdf", pdf([["a"], ["b"]])), fetcher)[0].data == "a\n\nb"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the memory of a process")
+@pytest.mark.parametrize("form", [Form.TEXT, Form.FIRST_PAGE])
+def test_a_page_that_takes_any_memory_costs_its_task_alone(
+    tmp_path: Path, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, form: Form
+) -> None:
+    monkeypatch.setattr("lsml.media.pdfs._MEMORY", 2**29)
+    huge = zlib.compress(b" " * 2**28, 1)  # a file of a megabyte
+    content = pdf([["x"]])
+    stream = re.search(rb"<< /Length \d+ >>\nstream\n.*?\nendstream", content, re.DOTALL)
+    assert stream
+    bomb = b"<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream" % (len(huge), huge)
+    with pytest.raises(
+        Unreadable, match=r"a\.pdf: is a PDF document that PDFium cannot read with 0\.5 GiB of memory"
+    ) as caught:
+        read_object(TAG, saved(tmp_path / "a.pdf", content.replace(stream[0], bomb)), fetcher, form)
+    assert caught.value.reason == "too large"
+    [view] = read_object(TAG, saved(tmp_path / "b.pdf", pdf([["all right"]])), fetcher, form)
+    assert view.size == (1546, 2000) or view.data == "all right"
+
+
+def test_a_page_of_any_size_is_drawn_in_as_many_pixels(tmp_path: Path, fetcher: Fetcher) -> None:
+    for number, size in enumerate([(10**6, 10**6), (10**12, 10)]):
+        task = saved(tmp_path / f"{number}.pdf", pdf([["x"]], size=size))
+        [view] = read_object(TAG, task, fetcher, Form.FIRST_PAGE)
+        assert view.size is not None and max(view.size) == 2000
