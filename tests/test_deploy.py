@@ -54,6 +54,18 @@ def test_the_recipe_and_its_override_load_with_the_environment_of_the_service(na
     assert SERVICES["bucket"]["command"][-1] == f"s3/{urlsplit(recipe.storage.artifacts).netloc}"
 
 
+@pytest.mark.parametrize("name", ["server", "worker"])
+def test_lsml_has_no_rights_and_writes_only_its_data(name):
+    service = SERVICES[name]
+    assert service["read_only"] is True and service["tmpfs"] == ["/tmp"]
+    assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_no_log_grows_for_ever():
+    for name, service in SERVICES.items():
+        assert service["logging"] == {"driver": "local"}, name
+
+
 def test_the_image_has_the_libraries_of_the_engines():
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     asked = SERVICES["server"]["build"]["args"]["EXTRAS"].partition("$")[0].split(",")
