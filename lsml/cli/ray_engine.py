@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import chain
@@ -55,7 +55,7 @@ class _ProjectActor:
         store = open_store(recipe, job.data, to_load=True)
         _, self._predictor = published_model(recipe, store, find_project(store, job.project))
 
-    def predict(self, tasks: Sequence[dict[str, Any]]) -> tuple[str, list[Outcome]]:
+    def predict(self, tasks: Sequence[Mapping[str, object]]) -> tuple[str, list[Outcome]]:
         """Return the version, and the outcome of each task."""
         from lsml.prediction import predict_tasks
 
@@ -65,7 +65,7 @@ class _ProjectActor:
 @contextmanager
 def project_actors(
     job: Job, version: str, actors: int
-) -> Iterator[Callable[[Sequence[dict[str, Any]]], list[Outcome]]]:
+) -> Iterator[Callable[[Sequence[Mapping[str, object]]], list[Outcome]]]:
     """Yield a function that returns the outcomes of a project's tasks, in order, predicted by so many actors.
 
     Raises RequestError where Ray is not installed, an actor serves another version, or one ended.
@@ -73,7 +73,7 @@ def project_actors(
     with _cluster(actors) as ray:
         crew = [ray.remote(_ProjectActor).remote(job.resolved) for _ in range(actors)]
 
-        def predict(tasks: Sequence[dict[str, Any]]) -> list[Outcome]:
+        def predict(tasks: Sequence[Mapping[str, object]]) -> list[Outcome]:
             each = -(-len(tasks) // actors) or 1
             parts = [tasks[begin : begin + each] for begin in range(0, len(tasks), each)]
             asked = [actor.predict.remote(part) for actor, part in zip(crew, parts, strict=False)]

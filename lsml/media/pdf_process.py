@@ -12,7 +12,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
@@ -57,7 +57,7 @@ def _draw(document: PdfDocument, number: int, side: int, seconds: int) -> None:
                     "size": [bitmap.width, bitmap.height]}, pixels)  # fmt: skip
 
 
-def _write(told: dict[str, Any], content: bytes = b"") -> None:
+def _write(told: dict[str, object], content: bytes = b"") -> None:
     sys.stdout.buffer.write(json.dumps(told).encode() + b"\n" + content)
     sys.stdout.buffer.flush()
 

@@ -17,7 +17,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from lsml.adapters.base import Adapter, Progress, silent
 from lsml.binding import Binding
@@ -67,7 +66,7 @@ class PublishInputs:
     progress: Progress = silent
     count: Callable[[int], None] = lambda _stored: None
     workers: int = 1
-    elsewhere: Callable[[Sequence[dict[str, Any]]], list[Outcome]] | None = None
+    elsewhere: Callable[[Sequence[Mapping[str, object]]], list[Outcome]] | None = None
     partial: bool = False
 
     @property
