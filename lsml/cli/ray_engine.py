@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -172,7 +173,7 @@ def _check_version(found: str, version: str) -> None:
 
 
 @contextmanager
-def _cluster(actors: int) -> Iterator[Any]:
+def _cluster(actors: int) -> Iterator[ModuleType]:
     """Yield the module `ray`, connected to the cluster that RAY_ADDRESS names or to one here with a core for each actor."""
     _check_installed()
     import ray

@@ -261,7 +261,7 @@ def confidence_of(binding: Binding, outcome: Outcome) -> float | None:
 
 def _sure(
     inputs: PublishInputs, tasks: Sequence[OpenTask], calibration: Calibration
-) -> Iterator[tuple[OpenTask, float, list[Any]]]:
+) -> Iterator[tuple[OpenTask, float, list[object]]]:
     """Yield each task with the calibrated confidence and the result of its annotation; 0 and an empty result without
     prediction.
     """
