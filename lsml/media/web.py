@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from lsml.addresses import addresses_of, is_public, tls_context
+from lsml.deadlines import Deadline
 from lsml.errors import FetchError
 from lsml.media.transfer import (
     IDLE_S,
@@ -82,16 +83,17 @@ def _pinned(
         for position, address in enumerate(addresses, start=1):
             if time.monotonic() > wanted.deadline:
                 raise too_late(url)
-            # The certificate has to be the host's, although the connection goes to an address.
-            request = client.build_request(
-                "GET",
-                asked.copy_with(host=address),
-                headers=headers,
-                extensions={"sni_hostname": asked.raw_host.decode()},
-                timeout=min(IDLE_S, wanted.left_s()),
-            )
             try:
-                response = client.send(request, stream=True)
+                with Deadline(wanted.left_s()) as deadline:
+                    # The certificate has to be the host's, although the connection goes to an address.
+                    request = client.build_request(
+                        "GET",
+                        asked.copy_with(host=address),
+                        headers=headers,
+                        extensions={"sni_hostname": asked.raw_host.decode(), "trace": deadline.trace},
+                        timeout=min(IDLE_S, wanted.left_s()),
+                    )
+                    response = client.send(request, stream=True)
                 break
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 if position == len(addresses):
@@ -108,6 +110,8 @@ def _pinned(
             f"{shown_url(url)}: {host} did not answer within {IDLE_S:g} s; try again later", passing=True
         ) from error
     except (httpx.TransportError, httpx.InvalidURL) as error:
+        if time.monotonic() > wanted.deadline:
+            raise too_late(url) from error
         raise FetchError(
             f"{shown_url(url)}: cannot be read from {host} ({str(error) or type(error).__name__})",
             passing=isinstance(error, httpx.TransportError),

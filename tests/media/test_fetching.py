@@ -38,7 +38,7 @@ from lsml.values import Choice
 from tests.conftest import write_recipe
 from tests.studio.test_client import LEGACY, PERSONAL, LabelStudioLike
 from tests.support.label_studio import LEGACY_TOKEN, RealLabelStudio
-from tests.support.web import Answer, Asked, Web, self_signed
+from tests.support.web import Answer, Asked, Web, dripping, self_signed
 
 ELSEWHERE = "which tasks may not use; put the file into Label Studio, or add the host to `media.hosts` of the recipe"
 
@@ -246,6 +246,13 @@ def test_what_takes_too_long_is_given_up() -> None:
     with Web(lambda _: Answer(200, b"x", pause_s=0.05, times=100)) as web:
         assert refusal(f"{web.url}/x", allow_private=True, timeout_s=0.3) == (
             f"{web.url}/x: took too long; raise `media.timeout` of the recipe, or make it smaller"
+        )
+
+
+def test_headers_that_come_byte_by_byte_are_given_up() -> None:
+    with dripping() as url:
+        assert refusal(f"{url}/x", allow_private=True, timeout_s=0.5) == (
+            f"{url}/x: took too long; raise `media.timeout` of the recipe, or make it smaller"
         )
 
 

@@ -13,6 +13,7 @@ import httpx
 from lsml.adapters.parts.asking import Away, Dropped
 from lsml.adapters.remote.options import RemoteOptions
 from lsml.addresses import addresses_of, is_public, tls_context
+from lsml.deadlines import Deadline
 
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _OF_REQUEST: Final = frozenset({400, 413, 415, 422})
@@ -77,29 +78,42 @@ class Service:
         if self._options.authorization:
             headers["Authorization"] = self._options.authorization
         timeout = self._options.timeout
-        with httpx.Client(verify=tls_context(), follow_redirects=False, trust_env=False, timeout=timeout) as client:
+        address = self._address()
+        with (
+            httpx.Client(verify=tls_context(), follow_redirects=False, trust_env=False, timeout=timeout) as client,
+            Deadline(self._options.timeout) as deadline,
+        ):
             request = client.build_request(
                 "POST",
                 # The certificate must be the host's, although the connection goes to an address.
-                url.copy_with(host=self._address()),
+                url.copy_with(host=address),
                 content=body,
                 headers=headers,
-                extensions={"sni_hostname": self._url.raw_host.decode()},
+                extensions={"sni_hostname": self._url.raw_host.decode(), "trace": deadline.trace},
             )
-            until = time.monotonic() + self._options.timeout
-            response = client.send(request, stream=True)
             try:
-                content = bytearray()
-                for piece in response.iter_bytes():
-                    content += piece
-                    if len(content) > _LARGEST:
-                        raise Dropped("too large", f"{self.name}: answered more than {_LARGEST // 2**20} MB")
-                    if time.monotonic() > until:  # httpx limits the time of each piece
-                        raise httpx.ReadTimeout("the answer goes on and on")
-            finally:
-                response.close()
+                response, content = self._received(client, request)
+            except httpx.RequestError as error:
+                if deadline.passed:
+                    raise httpx.ReadTimeout("the answer goes on and on") from error
+                raise
+            if deadline.passed:
+                raise httpx.ReadTimeout("the answer goes on and on")
         asked = response.headers.get("retry-after", "")
-        return response.status_code, min(float(asked), _LONGEST_WAIT_S) if asked.isdecimal() else None, bytes(content)
+        return response.status_code, min(float(asked), _LONGEST_WAIT_S) if asked.isdecimal() else None, content
+
+    def _received(self, client: httpx.Client, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        """Return (the response, its content). Raises Dropped where it is too large, and what httpx raises."""
+        response = client.send(request, stream=True)
+        content = bytearray()
+        try:
+            for piece in response.iter_bytes():
+                content += piece
+                if len(content) > _LARGEST:
+                    raise Dropped("too large", f"{self.name}: answered more than {_LARGEST // 2**20} MB")
+        finally:
+            response.close()
+        return response, bytes(content)
 
     def _address(self) -> str:
         """Return an allowed address of the host. Raises Away."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -17,7 +18,7 @@ from lsml.labeling import parse_labeling_config
 from lsml.recipe import load_recipe
 from lsml.values import Choice, Number, Span, Text
 from tests.support.service import said
-from tests.support.web import Answer, Web
+from tests.support.web import Answer, Web, dripping
 
 LABEL = {"label": "A", "score": 0.5}
 
@@ -123,6 +124,13 @@ def test_silence_ends_at_the_time_out():
     late = pytest.raises(AdapterError, match=r"no answer within 0.3 s \(options.timeout\)")
     with Web(lambda asked: silent) as web, late:
         remote(web, timeout=0.3).predict(["a text"])
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["headers", "body"])
+def test_an_answer_that_comes_byte_by_byte_ends_at_the_time_out(head):
+    late = pytest.raises(AdapterError, match=r"no answer within 0.5 s \(options.timeout\)")
+    with dripping(head) as url, late:
+        remote(SimpleNamespace(url=url), timeout=0.5).predict(["a text"])
 
 
 def test_what_passes_is_tried_again():
