@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -11,7 +10,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Final, NamedTuple
+
+import msgspec
 
 from lsml.labeling.objects import Unreadable
 from lsml.media.content import content_of
@@ -35,9 +36,9 @@ def pdf_text(path: Path, shown: str, most: int) -> str:
     length = 0
     with closing(_read(path, shown, "text")) as answers:
         for told, _ in answers:
-            if told.get("pages", 0) > _MOST_PAGES:
-                raise Unreadable("too many pages", f"{shown}: has {told['pages']} pages; split the document")
-            texts.append(_HYPHEN.sub("", told.get("text", "").replace("\r\n", "\n")).strip())
+            if told.pages > _MOST_PAGES:
+                raise Unreadable("too many pages", f"{shown}: has {told.pages} pages; split the document")
+            texts.append(_HYPHEN.sub("", told.text.replace("\r\n", "\n")).strip())
             length += len(texts[-1])
             if length > most:
                 raise Unreadable("too long", f"{shown}: has more than {most} characters of text; split the document")
@@ -51,7 +52,7 @@ def page_numbers(path: Path, shown: str, most: int, *, first: bool) -> range:
     if first:
         return range(1)
     with closing(_read(path, shown, "count")) as answers:
-        count = sum(told["pages"] for told, _ in answers)
+        count = sum(told.pages for told, _ in answers)
     if count > most:
         raise Unreadable(
             "too many pages", f"{shown}: has {count} pages; the limit is {most} (media.pages of the recipe)"
@@ -70,14 +71,28 @@ def render_pages(path: Path, numbers: Sequence[int], scratch: Callable[[], Path]
 
     with closing(_read(path, shown, str(_SIDE), *map(str, numbers))) as answers:
         for told, pixels in answers:
-            image = PIL.Image.frombytes("RGB", tuple(told["size"]), pixels, "raw", told["mode"], told["stride"], 1)
+            image = PIL.Image.frombytes("RGB", told.size, pixels, "raw", told.mode, told.stride, 1)
             yield write_image(image, scratch())
 
 
-class _Answer(NamedTuple):
-    """A line of the program, and the bytes that follow it."""
+class _Told(msgspec.Struct, frozen=True):
+    """A line of the program: the number of pages; the text of one; or the pixels of one, of which `bytes` follow; or why it
+    failed.
+    """
 
-    told: dict[str, Any]
+    pages: int = 0
+    text: str = ""
+    mode: str = ""
+    stride: int = 0
+    bytes: int = 0
+    size: tuple[int, int] = (0, 0)
+    failed: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _Answer(NamedTuple):
+    """A line of the program, and what follows it."""
+
+    told: _Told
     content: bytes
 
 
@@ -98,8 +113,8 @@ def _read(path: Path, shown: str, *asked: str) -> Generator[_Answer, None, None]
         assert process.stdout is not None
         try:
             for answer in _answers(process.stdout):
-                if "failed" in answer.told:
-                    raise _failed(shown, answer.told["failed"])
+                if answer.told.failed is not msgspec.UNSET:
+                    raise _failed(shown, answer.told.failed)
                 yield answer
             status = process.wait()
         finally:
@@ -115,9 +130,9 @@ def _read(path: Path, shown: str, *asked: str) -> Generator[_Answer, None, None]
 def _answers(lines: IO[bytes]) -> Iterator[_Answer]:
     """Yield the answers that are complete."""
     while (line := lines.readline()).endswith(b"\n"):
-        told = json.loads(line)
-        content = lines.read(told.get("bytes", 0))
-        if len(content) == told.get("bytes", 0):
+        told = msgspec.json.decode(line, type=_Told)
+        content = lines.read(told.bytes)
+        if len(content) == told.bytes:
             yield _Answer(told, content)
 
 
