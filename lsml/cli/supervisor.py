@@ -133,13 +133,11 @@ def keep_alive(
     `begun` is called once the first is started, `often` every tenth of a second, `ending` before they are stopped. It
     must run in the main thread.
     """
-    stopping = threading.Event()
-    at_ctrl_c = False
+    told: int | None = None  # no Event, whose lock this thread may hold as the signal comes
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal at_ctrl_c
-        at_ctrl_c = number == signal.SIGINT
-        stopping.set()
+        nonlocal told
+        told = number
 
     signals = [signal.SIGINT, signal.SIGTERM]
     if os.name == "posix" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -152,17 +150,19 @@ def keep_alive(
         begun()
         for child in children[1:]:
             child.start()
-        while code is None and not stopping.wait(0.1):
+        while code is None and told is None:
+            time.sleep(0.1)
             code = next((ended for child in children if (ended := child.keep()) is not None), None)
             often()
     finally:
+        at_ctrl_c = told == signal.SIGINT
         deadline = time.monotonic() + (_STOP_AT_CTRL_C_S if at_ctrl_c else _STOP_S)
         ending()
         for child in children:
             child.ask_to_stop(at_ctrl_c)
         for child in children:
             child.wait(deadline)
-    return code or 0, stopping.is_set()
+    return code or 0, told is not None
 
 
 def _ending(code: int) -> str:

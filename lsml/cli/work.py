@@ -52,6 +52,7 @@ def command(
 
     With several recipes, one model is trained at a time. Several workers share the runs, each project in its turn.
     """
+    import gc
     import logging
 
     with starting():
@@ -74,7 +75,9 @@ def command(
     if run is not None:
         step_back()
         id, _, attempt = run.partition(":")
-        sys.exit(do_run(recipes[0], stores[0], id, int(attempt)))
+        code = do_run(recipes[0], stores[0], id, int(attempt))
+        gc.freeze()  # at its end Python would look through the million objects of model libraries once more
+        sys.exit(code)
     if not held:
         held = tuple(
             hold_recipe(path, store.directory / "recipe-of-work.yaml")

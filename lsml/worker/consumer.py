@@ -12,7 +12,8 @@ import signal
 import subprocess
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from types import FrameType
 from typing import Any
 
 from huey import Huey
@@ -47,12 +48,23 @@ class Crew:
 
     def run_forever(self) -> None:
         """Work until SIGINT or SIGTERM, then return running work to the ledger. It must be called in the main thread."""
+        told = False
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            nonlocal told
+            told = True
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda _number, _frame: self.stopping.set())
+            signal.signal(number, stop)
         with ThreadPoolExecutor(len(self.workers)) as pool:
-            for ended in as_completed([pool.submit(worker.run) for worker in self.workers]):
-                self.stopping.set()  # an error of one worker ends the process
-                ended.result()
+            working = {pool.submit(worker.run) for worker in self.workers}
+            while working:
+                # A signal that comes just as a wait begins is seen when it ends, so none may be long.
+                ended, working = wait(working, _POLL_S, FIRST_COMPLETED)
+                if told or ended:  # an error of one worker ends the process
+                    self.stopping.set()
+                for one in ended:
+                    one.result()
 
     def wake_due(self, last: Worker) -> None:
         """Wake waiting runs. The worker that just did a run comes last, so that a busy one does not starve others."""

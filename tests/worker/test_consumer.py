@@ -133,6 +133,25 @@ def test_a_worker_that_is_told_to_stop_hands_its_run_back(world):
     promoted_once(backend)
 
 
+def test_a_signal_that_wakes_nobody_stops_a_worker_too():
+    # As for one that comes just as the main thread begins to wait, the system gives it to another thread.
+    program = """
+import signal, threading, time
+from lsml.worker.consumer import Crew
+
+class Worker:
+    def run(self):
+        time.sleep(0.3)
+        signal.raise_signal(signal.SIGTERM)
+        crew.stopping.wait()
+
+crew = Crew()
+crew.workers.append(Worker())
+crew.run_forever()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
 def test_a_running_training_is_cancelled(world):
     backend, worker = world
     job = start_training(backend)
