@@ -88,14 +88,14 @@ class _HeldOut(NamedTuple):
 
 
 class NerCrf(TrainableAdapter[NerCrfOptions]):
-    """Labelled spans of a text: whole words, with one label or several. A model of its own finds the spans inside others."""
+    """Labelled spans of a text: whole words, with one label or several. A model of its own finds spans that overlap others."""
 
     name: ClassVar[str] = "ner-crf"
     licence: ClassVar[str | None] = "MIT (python-crfsuite)"
     title: ClassVar[str] = "entities in texts, trained on a few dozen sentences in a second"
     consumes: ClassVar[frozenset[str]] = frozenset({"Text", "HyperText", "Paragraphs"})
     produces: ClassVar[frozenset[type]] = frozenset({Span})
-    passes_over: ClassVar[str | None] = "finds spans inside others, but none inside these"
+    passes_over: ClassVar[str | None] = "finds spans that overlap others, but none that overlap these, too"
     requires: ClassVar[tuple[str, ...]] = ("pycrfsuite",)
     learns_quickly: ClassVar[bool] = True
     Options: ClassVar[type[msgspec.Struct]] = NerCrfOptions

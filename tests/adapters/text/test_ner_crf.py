@@ -121,6 +121,19 @@ def test_spans_inside_others_are_learnt_and_found_nowhere_else(tmp_path):
     assert list(loaded.predict([text])[0].decisions) == list(adapter.predict([text])[0].decisions)
 
 
+def test_spans_across_the_ends_of_others_are_learnt():
+    crossing = [
+        Example(f"{word} {house} of {city} Road", (Span(start, end, "ORG"), Span(end - len(city), end + 5, "STREET")))
+        for word in ("the", "a")
+        for house in ("Bank", "Club")
+        for city in ("Oslo", "Rome", "Bonn")
+        for start in (len(word) + 1,)
+        for end in (start + len(house) + 4 + len(city),)
+    ]
+    found = said(learnt(crossing, ("ORG", "STREET")), "the Bank of Rome Road")
+    assert found == [("Bank of Rome", "ORG"), ("Rome Road", "STREET")]
+
+
 def test_spans_too_deep_inside_others_are_told_of():
     text = "University of Oxford opened"
     spans = (Span(0, 27, "ALL"), Span(0, 20, "ORG"), Span(14, 20, "LOC"))
