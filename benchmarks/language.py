@@ -6,6 +6,7 @@
   transformers pipeline, one text at a time and in its own batches, on 64 texts of mixed length.
 - `ner-crf` beside CRFsuite's tagger on the same features.
 - `text-embedding-classifier` on texts that it reads for the first time, and on the same again.
+- `python -m benchmarks.language_rows` has the other adapters for language, sound and series, each beside its bare library.
 - Learning curves, as a table and, with `--plot FILE.svg`, as a plot (needs matplotlib).
 
 `--entities`: JSON lines {text, entities: [{start, end, label}], split: train | test}; `--topics`: CSV text,label,split. Without

@@ -77,6 +77,7 @@ TOPICS = {
     "test_licences": "a page of the documentation",
     "test_lock": "a file of the project",
     "test_monitoring": "the dashboard and the alert rules",
+    "test_benchmarks": "a script under benchmarks",
     "test_docs": "files of the project",
     "test_readme": "a file of the project",
     "test_release": "files of the project",
