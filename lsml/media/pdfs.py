@@ -34,8 +34,8 @@ def pdf_text(path: Path, shown: str, most: int) -> str:
     """
     texts: list[str] = []
     length = 0
-    with closing(_read(path, shown, "text")) as answers:
-        for told, _ in answers:
+    with closing(_read(path, shown, "text")) as responses:
+        for told, _ in responses:
             if told.pages > _MOST_PAGES:
                 raise Unreadable("too many pages", f"{shown}: has {told.pages} pages; split the document")
             texts.append(_HYPHEN.sub("", told.text.replace("\r\n", "\n")).strip())
@@ -51,8 +51,8 @@ def page_numbers(path: Path, shown: str, most: int, *, first: bool) -> range:
     """
     if first:
         return range(1)
-    with closing(_read(path, shown, "count")) as answers:
-        count = sum(told.pages for told, _ in answers)
+    with closing(_read(path, shown, "count")) as responses:
+        count = sum(told.pages for told, _ in responses)
     if count > most:
         raise Unreadable(
             "too many pages", f"{shown}: has {count} pages; the limit is {most} (media.pages of the recipe)"
@@ -69,8 +69,8 @@ def render_pages(path: Path, numbers: Sequence[int], scratch: Callable[[], Path]
         return
     import PIL.Image
 
-    with closing(_read(path, shown, str(_SIDE), *map(str, numbers))) as answers:
-        for told, pixels in answers:
+    with closing(_read(path, shown, str(_SIDE), *map(str, numbers))) as responses:
+        for told, pixels in responses:
             image = PIL.Image.frombytes("RGB", told.size, pixels, "raw", told.mode, told.stride, 1)
             yield write_image(image, scratch())
 
@@ -89,15 +89,15 @@ class _Told(msgspec.Struct, frozen=True):
     failed: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class _Answer(NamedTuple):
+class _PdfResponse(NamedTuple):
     """A line of the program, and what follows it."""
 
     told: _Told
     content: bytes
 
 
-def _read(path: Path, shown: str, *asked: str) -> Generator[_Answer, None, None]:
-    """Yield the answers of `pdf_process.py`. Raises Unreadable where the file is no PDF document, or a page is too much."""
+def _read(path: Path, shown: str, *asked: str) -> Generator[_PdfResponse, None, None]:
+    """Yield the responses of `pdf_process.py`. Raises Unreadable where the file is no PDF document, or a page is too much."""
     content = content_of(path)
     if content.suffix != ".pdf":
         raise Unreadable(
@@ -112,10 +112,10 @@ def _read(path: Path, shown: str, *asked: str) -> Generator[_Answer, None, None]
     ) as process:  # fmt: skip
         assert process.stdout is not None
         try:
-            for answer in _answers(process.stdout):
-                if answer.told.failed is not msgspec.UNSET:
-                    raise _failed(shown, answer.told.failed)
-                yield answer
+            for response in _responses(process.stdout):
+                if response.told.failed is not msgspec.UNSET:
+                    raise _failed(shown, response.told.failed)
+                yield response
             status = process.wait()
         finally:
             process.kill()
@@ -127,13 +127,13 @@ def _read(path: Path, shown: str, *asked: str) -> Generator[_Answer, None, None]
         )
 
 
-def _answers(lines: IO[bytes]) -> Iterator[_Answer]:
-    """Yield the answers that are complete."""
+def _responses(lines: IO[bytes]) -> Iterator[_PdfResponse]:
+    """Yield the responses that are complete."""
     while (line := lines.readline()).endswith(b"\n"):
         told = msgspec.json.decode(line, type=_Told)
         content = lines.read(told.bytes)
         if len(content) == told.bytes:
-            yield _Answer(told, content)
+            yield _PdfResponse(told, content)
 
 
 def _failed(shown: str, code: int | None) -> Unreadable:
