@@ -3,7 +3,7 @@
 Every table is one run in which its rows take turns, so only ratios count. *Of linear* is the gain divided by the number
 of processes, or by the number of cores where that is smaller. *CPU, of linear* compares the processor time of each
 request: what more processes would bring with a core for each, also on a machine that others use. The batches need the extra `transformers`, the
-second database PostgreSQL's programs and the extra `postgres`; what is not installed is left out, and said. At the end
+second database PostgreSQL's programs and the extra `postgres`, and Ray the extra `ray`; what is not installed is left out, and said. At the end
 the capacity is computed from what was measured.
 """
 
@@ -60,6 +60,7 @@ class Effort:
     seconds: float
     rounds: int
     projects: int
+    tasks: int  # of a file
     figures: dict[str, float] = field(default_factory=dict)
 
 
@@ -280,6 +281,33 @@ def engines(
     ) / max(held, 1)
 
 
+def of_a_file(effort: Effort, directory: Path, recipe: Path, texts: Sequence[str]) -> None:
+    """`lsml predict` of a file, by the local engine and by Ray, with their starts."""
+    if importlib.util.find_spec("ray") is None:
+        print("\nRay: left out, as it is not installed.")
+        return
+    many, tasks = effort.tasks, directory / "tasks.jsonl"
+    lines = (json.dumps({"data": {"text": f"{texts[number % len(texts)]} {number}"}}) for number in range(many))
+    tasks.write_text("\n".join(lines), encoding="utf-8")
+    output = directory / "predicted.jsonl"
+
+    def predicted(*engine: object) -> float:
+        command = [*PYTHON, "-m", "lsml", "predict", recipe, tasks, "-o", output, "--data-dir", recipe.parent / "data"]
+        began = time.perf_counter()
+        subprocess.run([str(part) for part in (*command, *engine)], check=True, capture_output=True, timeout=600)
+        return many / (time.perf_counter() - began)
+
+    rows: dict[str, list[float]] = {"local": [], "Ray, 1 process": [], "Ray, 2 processes": []}
+    for _ in range(2):
+        for processes, rates in enumerate(rows.values()):
+            rates.append(predicted(*(("--engine", "ray", "--workers", processes) if processes else ())))
+    local = statistics.median(rows["local"])
+    print(f"\n| a file of {many:,} texts, with the start | per second | gain |\n|---|--:|--:|")
+    for name, rates in rows.items():
+        print(f"| {name} | {statistics.median(rates):,.0f} | {statistics.median(rates) / local:.2f}x |")
+    sys.stdout.flush()
+
+
 @contextmanager
 def postgresql() -> Iterator[str]:
     """The address of a PostgreSQL of its own. Raises RuntimeError where it is not installed."""
@@ -351,7 +379,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, and fewer projects")
     quick = parser.parse_args().quick
-    effort = Effort(0.6, 3, 4) if quick else Effort(2.0, 5, 16)
+    effort = Effort(0.6, 3, 4, 5_000) if quick else Effort(2.0, 5, 16, 50_000)
     learnt, asked = generate(400 if quick else 2000, 10), generate(2000, 10, seed=5)
     texts, config = [text for text, _ in asked], labeling_config(learnt)
     requests = [predict_request([text], config) for text in texts]
@@ -365,6 +393,7 @@ def main() -> None:
         trained(effort, directory, learnt, config)
         engines(effort, directory, recipe, config, learnt, requests)
         many_projects(effort, directory, recipe)
+        of_a_file(effort, directory, recipe, texts)
     capacity(effort.figures)
 
 
