@@ -6,6 +6,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Final
 
 from waitress import wasyncore
@@ -16,6 +17,7 @@ CONNECTIONS: Final = 400  # idle and half-sent connections count; beyond it, tho
 _POLL = hasattr(select, "poll")  # select() fails with descriptors above 1023; Windows has no poll()
 _AT_REST_S: Final = 0.2  # between turns of an idle server; on Windows a signal waits this long
 _STALE_S: Final = 1.0  # between checks for connections that exceeded a time limit
+_SPARE: Final = 4  # threads that wait to become the loop again
 _RESTED: Final = 100  # turns without a request before the watch checks rarely
 
 
@@ -29,6 +31,9 @@ class Loop:
     def __init__(self, channels: dict[int, object], dispatcher: Dispatcher) -> None:
         self._channels = channels
         self._dispatcher = dispatcher
+        self._turns: SimpleQueue[threading.Event] = SimpleQueue()  # for threads that become the loop
+        self._spare = 0  # how many threads that were the loop wait for another turn
+        self._counting = threading.Lock()
         self._role = threading.Lock()  # held while connections are read
         self._owner = 0  # the identity of the loop's thread
         self._busy = threading.Event()  # ends the rest of the watch
@@ -77,10 +82,24 @@ class Loop:
             pull()
 
     def _begin(self) -> None:
-        """Start a thread that becomes the loop."""
+        """Make another thread the loop: one that was it before and has its connection to the database, else a new one."""
         begun = threading.Event()
-        threading.Thread(target=self._run, args=(begun,), name="loop", daemon=True).start()
+        with self._counting:
+            spare = self._spare > 0
+            self._spare -= spare
+        if not spare:
+            threading.Thread(target=self._serve, name="loop", daemon=True).start()
+        self._turns.put(begun)
         begun.wait()
+
+    def _serve(self) -> None:
+        """Be the loop in turns, as long as few other threads wait for one."""
+        while True:
+            self._run(self._turns.get())
+            with self._counting:
+                if self._spare >= _SPARE:
+                    return
+                self._spare += 1
 
     def _run(self, begun: threading.Event) -> None:
         """Be the loop until another thread is."""

@@ -62,6 +62,27 @@ def test_another_thread_takes_the_loop_from_a_slow_request(watched):
     go_on.set()
 
 
+def test_a_thread_that_was_the_loop_takes_it_again_with_its_connection_to_the_database(watched):
+    threads = []
+    for _ in range(10):
+        begun, go_on, ended, quick = (threading.Event() for _ in range(4))
+
+        def slow(begun=begun, go_on=go_on, ended=ended):
+            threads.append(threading.current_thread())
+            begun.set()
+            go_on.wait()
+            ended.set()
+
+        watched.ask(slow)
+        assert begun.wait(60)
+        until("another is the loop", lambda: watched.loop._owner != threads[-1].ident, 60)
+        go_on.set()
+        assert ended.wait(60)
+        watched.ask(quick.set)  # so that the loop answers the next one itself
+        assert quick.wait(60)
+    assert len(set(threads)) <= 6, "not one for each"
+
+
 def test_the_loop_is_taken_while_it_answers_a_slow_request(watched):
     begun, go_on = threading.Event(), threading.Event()
     watched.ask(lambda: (begun.set(), go_on.wait()))
