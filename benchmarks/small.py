@@ -46,7 +46,7 @@ CLIENTS, MANY = 8, 250
 SHAPES = {"1 text, 1 client": (1, 1), f"1 text, {CLIENTS} clients": (1, CLIENTS), f"{MANY} texts, 1 client": (MANY, 1)}
 FEATURES = 100_000
 Measured = dict[str, dict[str, list[tuple[float, float, float]]]]  # shape -> server -> (requests/s, median ms, CPU ms)
-GOALS = {"1.5 times the requests of one client, with 8": 1.5, "6 times the incumbent, 1 text, 8 clients": 6.0,
+GOALS = {"1.5 times the requests of one client, with 8": 1.5, "8 times the incumbent, 1 text, 8 clients": 8.0,
          "4 times the incumbent, 250 texts": 4.0}  # fmt: skip
 
 
