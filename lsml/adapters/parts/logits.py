@@ -32,7 +32,7 @@ Accelerate = Annotated[
     Literal["auto", "onnx", "bfloat16"] | None,
     Meta(
         description='onnx: export once, and serve through ONNX Runtime, pip install "lsml[onnx]"; bfloat16: compute in two '
-        "bytes, about three times as fast if the processor supports it (AVX512-BF16, AMX, GPUs). Both are first "
+        "bytes, faster if the processor supports it (AVX512-BF16, AMX, GPUs). Both are first "
         "checked against torch in full precision, which null uses. auto: the fastest of the three on the first texts, by "
         "measurement, whose labels of them are the same.",
         extra=MACHINE,
