@@ -13,11 +13,11 @@ def test_rows_are_named_on_the_command_line(capsys):
 
 
 def test_a_row_is_measured_on_both_sides():
-    row = ROWS["dates"]
+    row = ROWS["relations"]
     ours, bare = (measured(row, mine, 4, 1) for mine in (True, False))
     assert isinstance(ours, Measured) and isinstance(bare, Measured)
-    assert ours.quality == 1.0  # the bare library does not learn which date people take
-    assert shown("dates", row, 4, ours, bare).count("|") == 11
+    assert ours.quality > 0.8 and bare.quality > 0.5
+    assert shown("relations", row, 4, ours, bare).count("|") == 11
 
 
 def test_what_a_row_lacks_is_said():
