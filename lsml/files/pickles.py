@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 _NAMES: Final = (".pkl", ".pickle", ".joblib")
 _NEWEST: Final = 5  # the protocol of pickle
+_HEAD: Final = 9  # bytes that tell
 
 
 def pickle_in(folder: Path) -> str | None:
@@ -22,10 +24,12 @@ def pickle_in(folder: Path) -> str | None:
 def _is_pickle(path: Path) -> bool:
     names = [path.name]
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:  # bytes in it may look like the end of a zip
             names += archive.namelist()
     if any(name.lower().endswith(_NAMES) for name in names):
         return True
     with path.open("rb") as file:
-        head = file.read(2)
-    return len(head) == 2 and head[0] == 0x80 and head[1] <= _NEWEST
+        head = file.read(_HEAD)
+    # Files of safetensors begin with the length of their header, 384 for example, and then say "{". No pickle has such zeros.
+    safetensors = head[_HEAD - 1 :] == b"{" and int.from_bytes(head[: _HEAD - 1], "little") < path.stat().st_size
+    return len(head) >= 2 and head[0] == 0x80 and head[1] <= _NEWEST and not safetensors

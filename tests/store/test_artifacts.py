@@ -98,6 +98,24 @@ def test_no_pickle_is_shared(tmp_path, name, content):
     assert not [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        # The length of its header, 128 or 640 bytes, begins as a pickle does.
+        ("model.safetensors", (128).to_bytes(8, "little") + b"{}".ljust(128)),
+        ("head.safetensors", (640).to_bytes(8, "little") + b"{}".ljust(640)),
+        # Weights may have the bytes at their end by which a zip is known.
+        ("weights", b"0123" + b"PK\5\6" + b"\1" * 16 + b"\0\0"),
+    ],
+)
+def test_data_that_looks_like_a_pickle_is_shared(tmp_path, name, content):
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    artifacts = open_artifacts(tmp_path / "copies", f"file://{tmp_path}/kept", "triage")
+    making = made(artifacts)
+    (making / "model" / name).write_bytes(content)
+    assert kept(artifacts, artifacts.put(making, "local"))[f"model/{name}"] == content
+
+
 def test_a_new_folder_is_empty_and_for_its_owner_alone(artifacts):
     first, second = artifacts.new_folder(), artifacts.new_folder()
     assert first != second
