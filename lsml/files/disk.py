@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,11 +43,13 @@ def command_to_write(path: Path, whole: Path | None = None) -> str | None:
         return None
     user, group, quoted = os.getuid(), os.getgid(), shlex.quote(str(whole or path))
     try:
-        owner = path.stat().st_uid
+        status = path.stat()
     except FileNotFoundError:
         return f"install -d -o {user} -g {group} {quoted}"
     except OSError:
         return None
-    if os.access(path, os.W_OK) or os.statvfs(path).f_flag & os.ST_RDONLY:
+    # What is in a folder is reached only by those who may search it.
+    needed = os.W_OK | os.X_OK if stat.S_ISDIR(status.st_mode) else os.W_OK
+    if os.access(path, needed) or os.statvfs(path).f_flag & os.ST_RDONLY:
         return None
-    return f"chmod -R u+rwX {quoted}" if owner == user else f"chown -R {user}:{group} {quoted}"
+    return f"chmod -R u+rwX {quoted}" if status.st_uid == user else f"chown -R {user}:{group} {quoted}"

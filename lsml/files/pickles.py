@@ -24,7 +24,8 @@ def pickle_in(folder: Path) -> str | None:
 def _is_pickle(path: Path) -> bool:
     names = [path.name]
     if zipfile.is_zipfile(path):
-        with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:  # bytes in it may look like the end of a zip
+        # Weights may have bytes in them that look like the end of a zip.
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
             names += archive.namelist()
     if any(name.lower().endswith(_NAMES) for name in names):
         return True

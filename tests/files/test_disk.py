@@ -52,6 +52,9 @@ def test_a_data_directory_of_another_user_is_refused_with_the_command_that_it_ne
         "volume, on its host), or name another with --data-dir"
     )
     os.chown(folder, USER, USER)
+    folder.chmod(0o600)  # as `chmod -R 600` leaves it
+    assert f"run `chmod -R u+rwX {folder}` as root" in opened(folder)
+    folder.chmod(0o700)
     assert opened(folder) == ""
 
 
