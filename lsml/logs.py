@@ -119,5 +119,6 @@ def set_up_logging(level: str) -> None:
         level=max(logging.INFO, logging.getLevelNamesMapping()[level.upper()]), handlers=[handler], force=True
     )
     logging.getLogger("lsml").setLevel(level.upper())
-    for name in ("huey", "waitress", "httpx", "httpcore", "peewee", "filelock", "aiobotocore", "botocore", "psycopg"):
+    for name in ("huey", "waitress", "httpx", "httpcore", "peewee", "filelock", "aiobotocore", "botocore"):
         logging.getLogger(name).setLevel("WARNING")
+    logging.getLogger("psycopg").setLevel("ERROR")  # it warns of errors that it raises, too

@@ -3,6 +3,7 @@
 import gc
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -172,6 +173,17 @@ def test_a_statement_that_fails_after_it_was_put_off_undoes_its_transaction(url,
     assert store.annotations.counts(PROJECT) == (0, 0)
     store.annotations.apply(PROJECT, [seen()])
     assert store.annotations.counts(PROJECT) == (1, 1), "nothing of the failed transactions is left"
+
+
+def test_a_transaction_that_the_server_undid_is_an_error_also_where_somebody_caught_its_reason(url, tmp_path):
+    store = opened(url, tmp_path, "caught")
+    store.projects.touch(PROJECT)
+    with pytest.raises(StoreError, match="undid a transaction, as a statement of it failed"), store.transaction():
+        store.annotations.apply(PROJECT, [seen()])
+        with suppress(StoreError):
+            store._database.execute_sql("SELECT 1 FROM missing", ())
+    store.annotations.apply(PROJECT, [seen()])
+    assert store.annotations.counts(PROJECT) == (1, 1)
 
 
 def test_a_commit_that_finds_the_server_gone_is_an_error_and_no_acknowledgement(tmp_path):
