@@ -62,7 +62,8 @@ class Deadline:
     def _shut(self) -> None:
         if self._socket is not None:
             with contextlib.suppress(OSError):  # the other side was quicker
-                self._socket.shutdown(socket.SHUT_RDWR)
+                # Not by TLS's own method, which first ends the encryption: a thread that sends would send on in clear text.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class _Clock:
