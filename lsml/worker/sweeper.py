@@ -86,10 +86,12 @@ class Sweeper:
 
     def _read_wanted(self) -> None:
         """Read earlier annotations, for projects that ask for it."""
-        for project in self._store.projects.to_read():
+        projects = self._store.projects
+        for key in [row.key for row in projects.to_read()]:
             if self._stopping.is_set():
                 return
-            # Of several workers one reads it, so that a fleet that starts reads each project once.
-            if self._store.projects.begin_sync(project.key):
+            # Of several workers one reads it, so that a fleet that starts reads each project once. Another may have asked to
+            # read it from the start, while the ones before it were read.
+            if projects.begin_sync(key) and (project := projects.get(key)) is not None:
                 read_annotations(self._store, self._worker.recipe, project)
-                request_if_due(self._store, self._worker.recipe, project.key)
+                request_if_due(self._store, self._worker.recipe, key)

@@ -325,6 +325,29 @@ def test_of_workers_that_start_together_one_reads_a_project_whose_label_studio_i
     backend.store.close()
 
 
+def test_a_project_is_read_from_the_start_where_a_worker_asks_for_it_while_another_is_read(tmp_path, monkeypatch):
+    known = "label_studio: {url: 'http://127.0.0.1:9', api_key: '0123456789abcdef0123456789abcdef01234567'}\n"
+    backend = Backend(write_recipe(tmp_path, known), tmp_path / "data")
+    for number in (1, 2):
+        backend.store.projects.touch(f"{number}.1", studio_id=number)
+        backend.store.projects.synced(f"{number}.1", "2026-11-23T09:00:00Z", None)
+        backend.store.projects.want_sync(f"{number}.1")
+    crew = consumer.Crew()
+    worker = consumer.Worker(backend.recipe, backend.store, backend.queue, [], crew)
+    one, other = (Sweeper(worker, backend.store, crew.stopping) for _ in range(2))
+    read = []
+
+    def reads(_store, _recipe, project):
+        read.append((project.key, project.synced_to))
+        if len(read) == 1:
+            other._want_all()
+
+    monkeypatch.setattr(sweeper, "read_annotations", reads)
+    one._read_wanted()
+    assert read == [("1.1", "2026-11-23T09:00:00Z"), ("2.1", None)]
+    backend.store.close()
+
+
 def test_a_queue_that_the_recipe_does_not_name_is_refused(tmp_path):
     recipe = write_recipe(tmp_path, "storage: {queues: {training: gpu}}\n")
     command = [sys.executable, "-m", "lsml", "work", str(recipe), "--data-dir", str(tmp_path / "data")]
