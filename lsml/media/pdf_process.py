@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> None:
     """Write what is asked of a document, or {"failed": PDFium's error code} where it cannot be read."""
+    # A terminal and systemd send these to every process. lsml, which still answers current requests, ends this one.
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopping, signal.SIG_IGN)
     memory, seconds, path, what, *numbers = arguments
     _limit("RLIMIT_AS", int(memory))
     import pypdfium2

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import signal
+import subprocess
 import sys
 import threading
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -15,6 +19,7 @@ import pytest
 from lsml.labeling import ObjectTag
 from lsml.labeling.objects import Form, Unreadable, read_object
 from lsml.media import Fetcher, MediaCache, Sources
+from lsml.media.pdfs import render_pages
 from lsml.recipe import Media
 from tests.support.documents import pdf
 
@@ -53,6 +58,26 @@ def test_pages_are_images_as_people_see_them_made_once(tmp_path: Path, fetcher: 
     made = [view.data.stat().st_ino for view in views if isinstance(view.data, Path)]
     again = read_object(TAG, task, fetcher, Form.PAGES)
     assert [view.data.stat().st_ino for view in again if isinstance(view.data, Path)] == made
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signals to another process")
+def test_a_page_is_read_while_lsml_stops_though_the_signal_comes_to_all_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path / "a.pdf", pdf([["page"]] * 3))
+    started, start = [], subprocess.Popen
+
+    def starting(*given: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(start(*given, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", starting)
+    scratch = (tmp_path / f"{number}.png" for number in itertools.count())
+    pages = render_pages(tmp_path / "a.pdf", range(3), lambda: next(scratch), shown="a.pdf")
+    next(pages)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        started[0].send_signal(number)
+    assert len(list(pages)) == 2
 
 
 def test_only_the_first_page_is_made_where_no_more_is_asked(tmp_path: Path, fetcher: Fetcher) -> None:
