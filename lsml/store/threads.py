@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import Protocol
 
 
@@ -26,10 +27,13 @@ class ClosedWithThread:
 
 
 class _Closing:
-    """Closes a connection when nobody holds this object any more."""
+    """Closes a connection when nobody holds this object any more. Its thread must have made it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._thread = get_ident()
 
     def __del__(self) -> None:
-        self._connection.close()
+        # As a process ends, its main thread drops those of other threads, and sqlite3 refuses to close them there.
+        if get_ident() == self._thread:
+            self._connection.close()

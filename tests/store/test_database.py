@@ -2,6 +2,8 @@
 
 import gc
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -88,3 +90,19 @@ def test_the_connection_of_a_thread_is_closed_when_the_thread_ends(tmp_path: Pat
         assert open_files() == before
     finally:
         gc.enable()
+
+
+def test_a_process_ends_silently_while_its_threads_have_connections(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys, threading\n"
+        "from lsml.store import Store\n"
+        "store, known = Store(pathlib.Path(sys.argv[1])), threading.Event()\n"
+        "def wait():\n"
+        "    store.projects.all()\n"
+        "    known.set()\n"
+        "    threading.Event().wait()\n"
+        "threading.Thread(target=wait, daemon=True).start()\n"
+        "known.wait()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
