@@ -122,11 +122,11 @@ class Postgres(ClosedWithThread, PostgresqlDatabase):
     def commit(self) -> None:
         """Commit. It is not tried again, as a new connection knows nothing of the transaction. Raises StoreError."""
         try:
-            done: Any = self._sent("COMMIT")
+            done = self._sent("COMMIT")
         except (PeeweeException, psycopg.Error) as error:
             raise self._sentence(error) from error
         # So answers the server where a statement failed whose error somebody caught.
-        if done.statusmessage == "ROLLBACK":
+        if isinstance(done, psycopg.Cursor) and done.statusmessage == "ROLLBACK":
             raise StoreError(
                 f"{self.place}: undid a transaction, as a statement of it failed; see the log of PostgreSQL"
             )
