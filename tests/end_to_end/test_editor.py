@@ -185,7 +185,7 @@ def test_a_mention_that_a_person_selects_is_answered_with_the_others(studio, edi
         editor.open(project, task, "t")
         editor.switch_on_auto_annotation()
         editor.select("LOC", "t", "Acme")
-        until("three regions", lambda: len(editor.regions()) == 3, 20)
+        until("three regions", lambda: len(editor.regions()) == 3)
         assert [region["drawn"] for region in editor.regions()] == ["Acme"] * 3
         editor.picture(tmp_path / "mentions.png")
         _, control, shown = parts(TEXT, text)
@@ -277,7 +277,7 @@ def test_a_prompt_that_a_person_types_is_answered_by_the_language_model(studio, 
             box.send_keys("What is it about?")
             box.find_element(By.XPATH, "ancestor::form//button").click()
             until("the prompt is sent", editor.prompts, 30)
-            until("it is answered", lambda: "as asked" in str(editor.serialized()), 20)
+            until("it is answered", lambda: "as asked" in str(editor.serialized()))
             if folder := os.environ.get("LSML_TEST_SCREENSHOTS"):
                 editor.picture(Path(folder) / "typed-prompt.png")
             values = {one["from_name"]: one["value"] for one in editor.serialized()}

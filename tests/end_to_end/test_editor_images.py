@@ -164,7 +164,7 @@ def mark_disc(tool: str, studio, editor, project: int, folder: Path) -> str:
 def test_what_a_person_marks_with_a_smart_tool_becomes_a_mask(tool, studio, editor, smart, tmp_path):
     lsml, project = smart
     mark_disc(tool, studio, editor, project, tmp_path)
-    until("the mask", lambda: [region["type"] for region in editor.serialized()] == ["brushlabels"], 20)
+    until("the mask", lambda: [region["type"] for region in editor.serialized()] == ["brushlabels"])
     keep(editor, f"smart-{tool}")
     [region] = editor.serialized()
     assert region["from_name"] == "mask"
@@ -182,7 +182,7 @@ def answering(studio, adapter: str, folder: Path) -> RunningBackend:
 
 def drawn_shapes(editor: Editor) -> dict[str, Shape]:
     """What the editor holds, once it has all the shapes of an answer: by control, and nothing that was drawn to ask."""
-    until("the shapes", lambda: {region["type"] for region in editor.serialized()} == set(ANSWERS), 20)
+    until("the shapes", lambda: {region["type"] for region in editor.serialized()} == set(ANSWERS))
     config, on = parse_labeling_config(EVERY_SHAPE), View("image.png", (WIDTH, HEIGHT))
     controls = {tag.name: control_of(tag, config) for tag in config.controls}
     regions = editor.serialized()
@@ -260,9 +260,7 @@ def test_a_second_mark_adds_a_mask_and_the_first_one_stays(studio, editor, smart
     for count, (start, end) in enumerate((((0.2, 0.15), (0.64, 0.73)), ((0.7, 0.6), (0.95, 0.95))), 1):
         editor.take("box", "rectangle-tool")
         editor.draw(start, end)
-        until(
-            "the mask", lambda count=count: [one["type"] for one in editor.serialized()] == ["brushlabels"] * count, 20
-        )
+        until("the mask", lambda count=count: [one["type"] for one in editor.serialized()] == ["brushlabels"] * count)
     keep(editor, "smart-second")
     masks = [decode_brush(region["value"]["rle"], WIDTH, HEIGHT) for region in editor.serialized()]
     assert overlap(masks[0], DISC) > 0.9 and overlap(masks[1], DISC) < 0.1
@@ -279,8 +277,8 @@ def test_a_click_beside_an_object_is_sent_as_one_that_keeps_out(studio, editor, 
         asked = len(editor.prompts())
         editor.take("point", "key-point-tool")
         editor.draw(place, beside=beside)
-        until("the click is sent", lambda asked=asked: len(editor.prompts()) > asked, 20)
-        until("the mask", lambda: [region["type"] for region in editor.serialized()] == ["brushlabels"], 20)
+        until("the click is sent", lambda asked=asked: len(editor.prompts()) > asked)
+        until("the mask", lambda: [region["type"] for region in editor.serialized()] == ["brushlabels"])
     keep(editor, "smart-beside")
     config = parse_labeling_config(SMART)
     control = control_of(next(tag for tag in config.controls if tag.name == "point"), config)
@@ -309,14 +307,14 @@ def test_what_a_person_makes_with_another_smart_tag_is_sent_to_nobody(tag, studi
             time.sleep(0.5)  # sooner, the editor takes it for a double click
     else:
         editor.draw((0.35, 0.4), (0.5, 0.5))
-    until("the region is drawn", lambda: [region["from_name"] for region in editor.serialized()] == [name], 20)
+    until("the region is drawn", lambda: [region["from_name"] for region in editor.serialized()] == [name])
     time.sleep(2)  # the editor waits 1.2 s for one more stroke before it would ask about a mask
     keep(editor, f"silent-{name}")
     assert editor.prompts() == []
     # The same project asks about a rectangle, and about it alone.
     editor.take("box", "rectangle-tool")
     editor.draw((0.2, 0.15), (0.64, 0.73))
-    until("the rectangle is sent", editor.prompts, 20)
+    until("the rectangle is sent", editor.prompts)
     assert [[region["from_name"] for region in sent] for sent in editor.prompts()] == [["box"]]
 
 
@@ -332,7 +330,7 @@ def test_a_person_who_turns_the_image_marks_what_is_upright(studio, editor, tmp_
     # Turned clockwise, what was at (x, y) is seen at (1 - y, x).
     left, top, right, bottom = 30 / WIDTH, 20 / HEIGHT, 70 / WIDTH, 60 / HEIGHT
     editor.draw((1 - bottom, left), (1 - top, right))
-    [region] = until("the box is drawn", editor.serialized, 20)
+    [region] = until("the box is drawn", editor.serialized)
     keep(editor, "turned")
     assert region["image_rotation"] == 90
     [box] = control_of(config.controls[0], config).decode([region], View(None, (WIDTH, HEIGHT))).values

@@ -37,12 +37,12 @@ def test_a_box_in_one_frame_becomes_a_track_once_its_label_is_chosen(studio, edi
         editor.record_prompts()
         x, y, wide, high = WAY(0)
         editor.draw_on_video((x / WIDTH, y / HEIGHT), ((x + wide) / WIDTH, (y + high) / HEIGHT))
-        [drawn] = until("the box", editor.serialized, 20)
+        [drawn] = until("the box", editor.serialized)
         time.sleep(1)  # long enough for the editor to ask
         assert editor.prompts() == [], "drawing alone asks nobody"
         editor.draw_on_video(((x + wide / 2) / WIDTH, (y + high / 2) / HEIGHT))  # a click selects it
         editor.click_label("Object")
-        [[sent]] = until("the box is sent", editor.prompts, 20)
+        [[sent]] = until("the box is sent", editor.prompts)
         assert (sent["type"], sent["id"], len(sent["value"]["sequence"])) == ("videorectangle", drawn["id"], 1)
         until("the track", lambda: len(editor.serialized()[0]["value"]["sequence"]) > 1, 30)
         keep(editor, "smart-tracking")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,17 +67,24 @@ class World:
     def predictions(self) -> dict[int, list[dict[str, Any]]]:
         """Retrieve Predictions on all tasks, and what is stored then, by task."""
         self.studio.retrieve_predictions(self.project)
-        return {task["id"]: task["predictions"] for task in self.studio.tasks(self.project)}
+        found = {task["id"]: task["predictions"] for task in self.studio.tasks(self.project)}
+        for prediction in itertools.chain.from_iterable(found.values()):
+            prediction.pop("created_ago", None)  # in minutes, so it changes by itself
+        return found
 
     def settled_predictions(self) -> dict[int, list[dict[str, Any]]]:
-        """`predictions` once each task has one.
+        """`predictions` once each task has one, of what is served, and nothing is being published.
 
         What is retrieved while it is published stands there twice, until the publishing takes the one away.
         """
 
         def once() -> dict[int, list[dict[str, Any]]] | None:
+            status = self.status()
+            if (status["publishing"] or {}).get("job_status") != "finished":
+                return None
             found = self.predictions()
-            return found if {len(predictions) for predictions in found.values()} == {1} else None
+            versions = [[one["model_version"] for one in predictions] for predictions in found.values()]
+            return found if all(each == [status["model_version"]] for each in versions) else None
 
         return until("each task has one prediction", once) or {}
 
@@ -154,6 +162,7 @@ def test_a_project_is_labelled_learnt_and_predicted_through_a_restart(world: Cal
     assert served.startswith(f"triage-v{status['promoted']}-")
 
     stored = here.settled_predictions()
+    status = here.status()
     assert {predictions[0]["model_version"] for predictions in stored.values()} == {served}
     assert all(0 < predictions[0]["score"] < 1 for predictions in stored.values())
     assert here.share_right(stored, here.tasks[24:]) >= 0.9

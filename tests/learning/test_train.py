@@ -10,6 +10,7 @@ from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
 from lsml.learning.run import TrainingInputs, run
 from lsml.recipe import load_recipe, share_of
 from lsml.store import LOCAL, Store
+from lsml.store.artifacts import LocalArtifacts
 from lsml.versions import Why, learnt_hashes, load_promoted, model_version
 from tests.conftest import PROJECT_KEY, TOPICS, choice, tickets, write_recipe
 from tests.support.fetching import no_fetch
@@ -333,6 +334,8 @@ def test_a_model_that_resumes_begins_anew_where_the_promoted_version_cannot_be_r
     here.train(annotated(tickets(40)))
     folder = here.store.artifacts.open(here.store.versions.get(LOCAL, 1).folder)
     if damage == "file":
+        if not isinstance(here.store.artifacts, LocalArtifacts):
+            pytest.skip("a shared store brings a damaged copy again")
         for path in (folder / "0-text-classifier").iterdir():
             path.write_bytes(b"nothing")
     else:  # a library that reads it no more: the server's copy is in memory, and a new one fails

@@ -84,7 +84,7 @@ buttons[buttons.length - 1].click();
 """
 _TAKEN = """
 const tools = window.ToolManager.allInstances().flatMap(manager => manager.allTools());
-return tools.find(tool => tool.selected).fullName;
+return tools.find(tool => tool.selected)?.fullName ?? "";
 """
 
 # Where the image is seen in the window, and how large, turned and enlarged as it is: x, y, width, height.
@@ -224,7 +224,11 @@ class Editor:
         """Choose the first label of a control tag, which takes up the tag's own tool, or the smart tool of a name:
         rectangle-tool, key-point-tool."""
         self.driver.execute_script(_TAKE, tag, tool)
-        time.sleep(0.3)  # the editor takes the tool up in a later tick
+        # The editor takes the tool up in a later tick.
+        time.sleep(0.3)
+        if tool is not None:
+            name = tool.replace("-", "")
+            until(f"{tool} is taken up", lambda: self.taken().removesuffix("-dynamic").lower() == name)
 
     def taken(self) -> str:
         """What the editor calls the tool that is taken up: RectangleTool, or RectangleTool-dynamic for the smart one."""
