@@ -179,6 +179,12 @@ def test_half_a_minute_of_mixed_load_leaves_memory_and_descriptors_flat(tmp_path
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1200)
-def test_ten_minutes_of_mixed_load_leave_memory_and_descriptors_flat(tmp_path):
-    soak(tmp_path, warm_s=60, load_s=600)
+@pytest.mark.parametrize(
+    "load_s",
+    [
+        pytest.param(600, marks=pytest.mark.timeout(1200), id="ten minutes"),
+        pytest.param(3600, marks=pytest.mark.timeout(4800), id="an hour"),
+    ],
+)
+def test_minutes_of_mixed_load_leave_memory_and_descriptors_flat(tmp_path, load_s):
+    soak(tmp_path, warm_s=60, load_s=load_s)
