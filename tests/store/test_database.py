@@ -1,10 +1,8 @@
 """A data directory that an older lsml made opens, with everything in it; one that a newer lsml made is refused."""
 
-import gc
 import sqlite3
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import psutil
@@ -12,6 +10,7 @@ import pytest
 
 from lsml.errors import StoreError
 from lsml.store import Store
+from tests.support.threads import ended_threads
 
 # The tables of format 1 that a later format changed, as it made them.
 FORMAT_1 = """
@@ -81,15 +80,8 @@ def test_the_connection_of_a_thread_is_closed_when_the_thread_ends(tmp_path: Pat
     store = Store(tmp_path)
     store.projects.all()
     before = open_files()
-    gc.disable()  # it would close them, sooner or later
-    try:
-        for _ in range(5):
-            thread = threading.Thread(target=store.projects.all)
-            thread.start()
-            thread.join()
+    with ended_threads(store.projects.all):  # a collection would close their connections, sooner or later
         assert open_files() == before
-    finally:
-        gc.enable()
 
 
 def test_a_process_ends_silently_while_its_threads_have_connections(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lsml.store import Store
 from tests.store.test_annotations import PROJECT, seen
 from tests.support.backend import until
 from tests.support.engines import postgres_server
+from tests.support.threads import ended_threads
 
 pytestmark = pytest.mark.slow
 
@@ -207,12 +208,5 @@ def test_the_connection_of_a_thread_is_closed_when_the_thread_ends(url, tmp_path
     store.projects.all()
     gc.collect()
     before = connections()
-    gc.disable()  # it would close them, sooner or later
-    try:
-        for _ in range(5):
-            thread = threading.Thread(target=store.projects.all)
-            thread.start()
-            thread.join()
+    with ended_threads(store.projects.all):  # a collection would close their connections, sooner or later
         until("their connections are closed", lambda: connections() <= before)
-    finally:
-        gc.enable()

@@ -302,16 +302,23 @@ def test_a_bucket_that_refuses_is_a_sentence_and_is_swept_later(tmp_path, monkey
     assert "Traceback" not in caplog.text
 
 
-def test_of_workers_that_start_together_one_reads_a_project_whose_label_studio_is_known(tmp_path, monkeypatch):
+@pytest.fixture
+def two_sweepers(tmp_path):
+    """A store with two projects that were read before, whose Label Studio is known, and the sweepers of two workers."""
     known = "label_studio: {url: 'http://127.0.0.1:9', api_key: '0123456789abcdef0123456789abcdef01234567'}\n"
     backend = Backend(write_recipe(tmp_path, known), tmp_path / "data")
     for number in (1, 2):
         backend.store.projects.touch(f"{number}.1", studio_id=number)
         backend.store.projects.synced(f"{number}.1", "2026-11-23T09:00:00Z", None)
-    backend.store.projects.touch("unknown")
     crew = consumer.Crew()
     worker = consumer.Worker(backend.recipe, backend.store, backend.queue, [], crew)
-    one, other = (Sweeper(worker, backend.store, crew.stopping) for _ in range(2))
+    yield backend.store, *(Sweeper(worker, backend.store, crew.stopping) for _ in range(2))
+    backend.store.close()
+
+
+def test_of_workers_that_start_together_one_reads_a_project_whose_label_studio_is_known(two_sweepers, monkeypatch):
+    store, one, other = two_sweepers
+    store.projects.touch("unknown")
     read = []
 
     def reads(_store, _recipe, project):
@@ -322,19 +329,12 @@ def test_of_workers_that_start_together_one_reads_a_project_whose_label_studio_i
     one._want_all()
     one._read_wanted()
     assert read == [("1.1", None), ("2.1", None)], "each once, from the start"
-    backend.store.close()
 
 
-def test_a_project_is_read_from_the_start_where_a_worker_asks_for_it_while_another_is_read(tmp_path, monkeypatch):
-    known = "label_studio: {url: 'http://127.0.0.1:9', api_key: '0123456789abcdef0123456789abcdef01234567'}\n"
-    backend = Backend(write_recipe(tmp_path, known), tmp_path / "data")
+def test_a_project_is_read_from_the_start_where_a_worker_asks_for_it_while_another_is_read(two_sweepers, monkeypatch):
+    store, one, other = two_sweepers
     for number in (1, 2):
-        backend.store.projects.touch(f"{number}.1", studio_id=number)
-        backend.store.projects.synced(f"{number}.1", "2026-11-23T09:00:00Z", None)
-        backend.store.projects.want_sync(f"{number}.1")
-    crew = consumer.Crew()
-    worker = consumer.Worker(backend.recipe, backend.store, backend.queue, [], crew)
-    one, other = (Sweeper(worker, backend.store, crew.stopping) for _ in range(2))
+        store.projects.want_sync(f"{number}.1")
     read = []
 
     def reads(_store, _recipe, project):
@@ -345,7 +345,6 @@ def test_a_project_is_read_from_the_start_where_a_worker_asks_for_it_while_anoth
     monkeypatch.setattr(sweeper, "read_annotations", reads)
     one._read_wanted()
     assert read == [("1.1", "2026-11-23T09:00:00Z"), ("2.1", None)]
-    backend.store.close()
 
 
 def test_a_queue_that_the_recipe_does_not_name_is_refused(tmp_path):
