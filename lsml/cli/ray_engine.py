@@ -71,13 +71,13 @@ def project_actors(
 
     Raises RequestError where Ray is not installed, an actor serves another version, or one ended.
     """
+    from lsml.publishing import shares
+
     with _cluster(actors) as ray:
         crew = [ray.remote(_ProjectActor).remote(job.resolved) for _ in range(actors)]
 
         def predict(tasks: Sequence[Mapping[str, object]]) -> list[Outcome]:
-            each = -(-len(tasks) // actors) or 1
-            parts = [tasks[begin : begin + each] for begin in range(0, len(tasks), each)]
-            asked = [actor.predict.remote(part) for actor, part in zip(crew, parts, strict=False)]
+            asked = [actor.predict.remote(part) for actor, part in zip(crew, shares(tasks, actors), strict=False)]
             try:
                 found = ray.get(asked)
             except ray.exceptions.RayError as error:

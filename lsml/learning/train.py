@@ -153,12 +153,12 @@ def _fit(
         )
         raise NotEnoughData(notes[0] if notes else lacking)
     progress(0.0, f"learning {_controls(model)} from {len(examples)} examples")
-    begun, why_anew = _begun(model, before)
+    served = _served(model, before.promoted)
+    begun, why_anew = _begun(model, served, before.unloadable)
     if why_anew:
         _log.warning("%s: %s", model.key, why_anew)
         notes.append(why_anew)
     adapter = fit(model, examples, progress, begun)
-    served = _served(model, before.promoted)
     if begun is not None and served is not None and adapter.resumes:
         learnt |= learnt_hashes(served.folder, served.card)
         notes.append(f"went on from v{served.number}")
@@ -196,14 +196,15 @@ def _served(model: BoundModel, promoted: tuple[Loaded, Path] | None) -> _SavedMo
     return _SavedModel(promoted[0].number, saved, promoted[1])
 
 
-def _begun(model: BoundModel, before: _Predecessor) -> tuple[TrainableAdapter | None, str]:
+def _begun(
+    model: BoundModel, served: _SavedModel | None, unloadable: int | None
+) -> tuple[TrainableAdapter | None, str]:
     """Return (an adapter that goes on from the promoted version, or None; the reason for None where the recipe says that it
     goes on).
     """
     anew = "v{} cannot be loaded, so training began with the recipe's weights"
-    if before.unloadable is not None:
-        return None, anew.format(before.unloadable) if resumes(model) else ""
-    served = _served(model, before.promoted)
+    if unloadable is not None:
+        return None, anew.format(unloadable) if resumes(model) else ""
     if served is None:
         return None, ""
     try:

@@ -3,7 +3,7 @@
 from lsml.publishing.beginning import begin
 from lsml.publishing.patience import Patience
 from lsml.publishing.prepare import prepared, published_model, submitting
-from lsml.publishing.publish import PublishInputs, PublishResult, publish
+from lsml.publishing.publish import PublishInputs, PublishResult, publish, shares
 from lsml.publishing.submit import Submitted, Submitting, submit, undo
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "prepared",
     "publish",
     "published_model",
+    "shares",
     "submit",
     "submitting",
     "undo",

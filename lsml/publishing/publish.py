@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
+from typing import TypeVar
 
 from lsml.adapters.base import Adapter, Progress, silent
 from lsml.binding import Binding
@@ -29,6 +30,7 @@ from lsml.publishing.patience import Patience
 from lsml.publishing.scores import write_scores
 from lsml.studio.predictions import OpenTask, ProjectPredictions
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 WINDOW = 10  # batches that are sorted together, and posted while the next are predicted ...
 WINDOW_S = 30.0  # ... or fewer, where predicting so many takes longer
@@ -83,10 +85,8 @@ class PublishInputs:
         outcomes = partial(predict_tasks, predictor)
         if self.workers == 1 or not tasks:
             return outcomes(asked)
-        each = -(-len(tasks) // self.workers)
-        parts = [asked[begin : begin + each] for begin in range(0, len(tasks), each)]
         with ThreadPoolExecutor(self.workers) as pool:
-            return list(chain.from_iterable(pool.map(outcomes, parts)))
+            return list(chain.from_iterable(pool.map(outcomes, shares(asked, self.workers))))
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,12 @@ class PublishResult:
         for reason, count in self.dropped.items():
             said += f"; {count:,} not predicted ({reason}: {self.examples[reason]})"
         return said
+
+
+def shares(tasks: Sequence[T], count: int) -> list[Sequence[T]]:
+    """Return tasks in `count` parts of about one size, in order; fewer where there are few."""
+    each = max(1, -(-len(tasks) // count))
+    return [tasks[begin : begin + each] for begin in range(0, len(tasks), each)]
 
 
 def publish(inputs: PublishInputs) -> PublishResult:

@@ -81,7 +81,7 @@ class Service:
         address = self._address()
         with (
             httpx.Client(verify=tls_context(), follow_redirects=False, trust_env=False, timeout=timeout) as client,
-            Deadline(self._options.timeout) as deadline,
+            Deadline(timeout) as deadline,
         ):
             request = client.build_request(
                 "POST",
