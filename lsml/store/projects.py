@@ -159,9 +159,12 @@ class Projects(Table):
         return self._run("UPDATE project SET sync_wanted = 0 WHERE key = ? AND sync_wanted = 1", key) == 1
 
     @durable
-    def synced(self, key: str, to: str | None, error: str | None) -> None:
-        """Note that annotations were read, up to Label Studio's time `to`; or the error that prevented it."""
+    def synced(self, key: str, since: str | None, to: str | None, error: str | None) -> None:
+        """Note that annotations were read, from Label Studio's time `since` to its time `to`; or the error that prevented it.
+
+        Where somebody asked meanwhile for a reading from the start, that is still to come.
+        """
+        self._run("UPDATE project SET sync_error = ? WHERE key = ?", error, key)
         self._run(
-            "UPDATE project SET synced_to = coalesce(?, synced_to), sync_error = ? WHERE key = ?",
-            to, error, key,
-        )  # fmt: skip
+            "UPDATE project SET synced_to = ? WHERE key = ? AND coalesce(synced_to, '') = ?", to, key, since or ""
+        )

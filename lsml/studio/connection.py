@@ -115,18 +115,19 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
     limits = recipe.server.limits
     studio = studio_of(recipe, project)
     store.projects.begin_sync(project.key)
+    since = (store.projects.get(project.key) or project).synced_to  # which a request may have set back
     if studio is None or project.studio_id is None:
         return 0
     changes = 0
-    latest = project.synced_to
-    first_time = project.synced_to is None
+    latest = since
+    first_time = since is None
     task_ids: set[str] = set()
     room, left_out = limits.annotations, 0
     try:
         store.check_room(limits.free_disk_bytes)
         found = same_project(studio, project)
         # For a project without tasks Label Studio answers 500. It is read again when tasks come.
-        for task in studio.annotated_tasks(project.studio_id, since=project.synced_to) if found.tasks else ():
+        for task in studio.annotated_tasks(project.studio_id, since=since) if found.tasks else ():
             seen = _seen(project.key, task)
             task_ids.add(str(task.id))
             latest = max(latest or "", task.updated_at)
@@ -136,7 +137,7 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
                 room, left_out = 0, left_out + 1  # from now on only known annotations pass
     except (StudioError, NoRoom) as error:
         sentence = f"earlier annotations could not be read, so lsml only gets new ones from webhooks: {error}"
-        store.projects.synced(project.key, None, _noted(project, sentence))
+        store.projects.synced(project.key, since, since, _noted(project, sentence))
         return changes
     if first_time:
         changes += store.annotations.delete_unseen(project.key, task_ids, project.change)
@@ -144,7 +145,7 @@ def read_annotations(store: Store, recipe: Recipe, project: ProjectRow) -> int:
         f"{left_out:,} tasks of Label Studio are left out, because their annotations exceed the limit of "
         f"{limits.annotations:,} (server.limits.annotations of the recipe); raise the limit and restart lsml"
     )
-    store.projects.synced(project.key, latest, _noted(project, sentence) if left_out else None)
+    store.projects.synced(project.key, since, latest, _noted(project, sentence) if left_out else None)
     if recipe.names_emails and (first_time or store.people.has_strangers(project.key)):
         _read_emails(store, studio, project)
     if changes:

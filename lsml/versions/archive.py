@@ -14,7 +14,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -32,6 +32,7 @@ from lsml.versions.loading import check_files
 FORMAT: Final = 1
 _MANIFEST, _DATABASE, _VERSIONS = "manifest.json", "lsml.db", "versions"
 _EXPORTING: Final = ".exporting-"
+_IMPORTING: Final = ".importing-"
 _LARGEST_MANIFEST = 64 * 2**20
 _HELD: Final = (_DATABASE, f"{_DATABASE}-wal", f"{_DATABASE}-shm", _VERSIONS)  # the data of a directory
 _TRIES = 3  # a version may be deleted while its files are read
@@ -57,7 +58,9 @@ def export_to(store: Store, recipe: str, file: Path) -> tuple[Manifest, list[str
     """
     for attempt in range(1, _TRIES + 1):
         try:
-            with _alone(store.directory, file):
+            with _alone(store.directory, "export", _EXPORTING):
+                for path in file.parent.glob(f".{glob.escape(file.name)}.{'[a-z0-9_]' * 8}"):
+                    path.unlink(missing_ok=True)  # of a killed export
                 return _export(store, recipe, file)
         except FileNotFoundError as error:
             if attempt == _TRIES:
@@ -68,21 +71,21 @@ def export_to(store: Store, recipe: str, file: Path) -> tuple[Manifest, list[str
 
 
 @contextmanager
-def _alone(directory: Path, file: Path) -> Iterator[None]:
-    """Hold the directory's lock for exports, and remove what killed exports left in it and beside `file`."""
-    lock = FileLock(directory / "export.lock", mode=0o600)
+def _alone(directory: Path, command: str, making: str) -> Iterator[None]:
+    """Hold the directory's lock for a command, and remove the folders in the making that killed ones left."""
+    lock = FileLock(directory / f"{command}.lock", mode=0o600)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise StoreError(f"{directory}: another `lsml export` is at work; wait until it has ended") from None
+        raise StoreError(f"{directory}: another `lsml {command}` is at work; wait until it has ended") from None
     try:
-        for folder in directory.glob(f"{_EXPORTING}*"):
+        for folder in directory.glob(f"{making}*"):
             shutil.rmtree(folder, ignore_errors=True)
-        for path in file.parent.glob(f".{glob.escape(file.name)}.{'[a-z0-9_]' * 8}"):
-            path.unlink(missing_ok=True)
         yield
     finally:
         lock.release()
+        with suppress(OSError):  # another has just taken it
+            Path(lock.lock_file).unlink()
 
 
 def _export(store: Store, recipe: str, file: Path) -> tuple[Manifest, list[str]]:
@@ -149,7 +152,8 @@ def import_from(file: Path, directory: Path, *, force: bool = False) -> tuple[Ma
         make_folder(directory)
         with (
             zipfile.ZipFile(file) as archive,
-            tempfile.TemporaryDirectory(prefix=".importing-", dir=directory) as folder,
+            _alone(directory, "import", _IMPORTING),
+            tempfile.TemporaryDirectory(prefix=_IMPORTING, dir=directory) as folder,
         ):
             manifest = _manifest(archive, file)
             _unpack(archive, manifest, file, Path(folder))

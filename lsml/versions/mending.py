@@ -20,7 +20,8 @@ _log = logging.getLogger(__name__)
 def mend(store: Store) -> list[str]:
     """Give back to the artifact store what it lost of versions that this machine has a sound copy of. Return their folders.
 
-    Raises StoreError, and OSError where the service refuses.
+    What cannot be given back is logged, and the next one tried. Raises StoreError, and OSError where the service cannot be
+    asked.
     """
     mended = []
     for folder in store.artifacts.lost(store.versions.folders()):
@@ -29,10 +30,10 @@ def mend(store: Store) -> list[str]:
             continue  # it was deleted meanwhile
         try:
             check_files(store.artifacts.open(folder), card_of(row))
-        except LsmlError as error:
+            store.artifacts.share(folder)
+        except (LsmlError, OSError) as error:
             _log.warning("v%d of project %s: the artifact store lost files of it: %s", row.number, row.project, error)
             continue
-        store.artifacts.share(folder)
         if store.versions.of_folder(folder) is None:
             store.artifacts.delete(folder)
             continue

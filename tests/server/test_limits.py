@@ -181,6 +181,23 @@ def test_annotations_beyond_the_limit_are_not_read_from_label_studio_either(back
     assert server.store.projects.get(PROJECT_KEY).sync_error is None
 
 
+def test_a_reading_from_the_start_that_is_asked_for_during_a_reading_is_still_to_come(backend, monkeypatch):
+    server = backend("")
+    projects = server.store.projects
+
+    def numbers():
+        yield 1
+        projects.want_syncs_from_start([PROJECT_KEY])  # as another worker that starts
+
+    server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS})
+    assert read(server, monkeypatch, (1,)) == 1
+    assert projects.get(PROJECT_KEY).synced_to == "2026-11-23T11:00:00Z"
+    monkeypatch.setattr(LabelStudioWith, "project", lambda *_: StudioProject("triage", TOPICS, 1795424614, 1))
+    assert read(server, monkeypatch, numbers()) == 0
+    row = projects.get(PROJECT_KEY)
+    assert (row.sync_wanted, row.synced_to) == (True, None)
+
+
 def test_a_project_without_tasks_is_read_without_alarm_and_again_when_tasks_come(backend, caplog, monkeypatch):
     server = backend("")
     server.post("/setup", {"project": PROJECT_KEY, "schema": TOPICS})

@@ -22,7 +22,7 @@ from filelock import FileLock
 from lsml.errors import StoreError
 from lsml.store import Store
 from lsml.versions import card_of
-from lsml.versions.archive import export_to
+from lsml.versions.archive import export_to, import_from
 from lsml.versions.loading import check_files
 from tests.conftest import PROJECT, PROJECT_KEY, Backend, event, tickets, write_recipe
 from tests.support.commands import lsml, refused, said
@@ -325,6 +325,32 @@ def test_what_a_killed_export_left_is_gone_after_the_next(learnt, tmp_path):
     store.close()
     assert out.exists()
     assert leftovers(tmp_path) == [".out.zip.mine"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_what_a_killed_import_left_is_gone_after_the_next(learnt, tmp_path):
+    script = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from lsml.versions import archive\n"
+        "archive._check_database = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "archive.import_from(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+    )
+    export, data = learnt / "out.zip", tmp_path / "data"
+    killed = subprocess.run([sys.executable, "-c", script, export, data], timeout=120, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert len(leftovers(tmp_path)) == 1
+    import_from(export, data)
+    assert sorted(path.name for path in data.iterdir()) == ["lsml.db", "versions"]
+
+
+def test_two_imports_into_one_directory_are_not_at_work_at_once(learnt, tmp_path):
+    (tmp_path / "data").mkdir()
+    with (
+        FileLock(tmp_path / "data" / "import.lock"),
+        pytest.raises(StoreError, match="data: another `lsml import` is at work; wait until it has ended"),
+    ):
+        import_from(learnt / "out.zip", tmp_path / "data")
 
 
 def leftovers(folder: Path) -> list[str]:

@@ -40,6 +40,18 @@ def test_lost_files_are_given_back_unless_the_copy_is_damaged(made, tmp_path, ca
     assert not weights.exists()
 
 
+def test_a_folder_that_cannot_be_given_back_does_not_keep_others_from_it(made, tmp_path, caplog):
+    made.annotate(tickets(40), 41)
+    made.train()
+    first, second = (tmp_path / "kept" / "triage" / folder for folder in sorted(made.store.versions.folders()))
+    for folder in (first, second):
+        next(folder.rglob("*.skops")).unlink()
+    # An older lsml kept this.
+    (made.store.artifacts.open(str(first.relative_to(tmp_path / "kept" / "triage"))) / "old.pkl").write_bytes(b"")
+    assert mend(made.store) == [str(second.relative_to(tmp_path / "kept" / "triage"))]
+    assert "old.pkl is a pickle" in caplog.text
+
+
 def test_what_no_version_names_is_not_given_back(made, tmp_path):
     row = made.store.versions.served(PROJECT_KEY)
     made.store.versions._run("DELETE FROM version")

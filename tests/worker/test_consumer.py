@@ -309,7 +309,7 @@ def two_sweepers(tmp_path):
     backend = Backend(write_recipe(tmp_path, known), tmp_path / "data")
     for number in (1, 2):
         backend.store.projects.touch(f"{number}.1", studio_id=number)
-        backend.store.projects.synced(f"{number}.1", "2026-11-23T09:00:00Z", None)
+        backend.store.projects.synced(f"{number}.1", None, "2026-11-23T09:00:00Z", None)
     crew = consumer.Crew()
     worker = consumer.Worker(backend.recipe, backend.store, backend.queue, [], crew)
     yield backend.store, *(Sweeper(worker, backend.store, crew.stopping) for _ in range(2))
