@@ -104,8 +104,18 @@ def test_the_recipe_and_its_override_load(objects, tmp_path):
     (written,) = [one["data"] for one in objects if one["kind"] == "ConfigMap"]
     for name, text in written.items():
         (tmp_path / name).write_text(text)
-    names = set(re.findall(r"\$\{(\w+)\}", written["production.yaml"]))
-    environment = {name: f"a-{name}" for name in names} | {"LSML_OVERRIDE": str(tmp_path / "production.yaml")}
+    (tmp_path / "secret").mkdir()
+    for name in re.findall(r"\$\{(\w+)\}", written["production.yaml"]):
+        (tmp_path / "secret" / name).write_text(f"a-{name}\n")
+    for pod in pods(objects):
+        (mounted,) = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+        (container,) = pod["containers"]
+        assert mounted == "lsml" and "envFrom" not in container, "no environment holds a secret"
+    places = {"/run/secrets/lsml": "secret", "/etc/lsml": "."}
+    environment = {}
+    for one in container["env"]:
+        folder, _, name = one["value"].rpartition("/")
+        environment[one["name"]] = str(tmp_path / places[folder] / name) if folder in places else one["value"]
     recipe = load_recipe(tmp_path / "recipe.yaml", environment)
     assert recipe.warnings == ()
     assert recipe.server.password == "a-LSML_PASSWORD"

@@ -44,10 +44,12 @@ containers:
       - {name: {{ $name }}, value: {{ $value | quote }}}
       {{- end }}
       {{- end }}
-    {{- with .root.Values.secret }}
-    envFrom:
-      - secretRef: {name: {{ . }}}
-    {{- end }}
+      {{- if .root.Values.secret }}
+      {{- range .root.Values.secretKeys }}
+      - {name: {{ . }}_FILE, value: /run/secrets/lsml/{{ . }}}
+      {{- end }}
+      - {name: AWS_SHARED_CREDENTIALS_FILE, value: /run/secrets/lsml/AWS_CREDENTIALS}
+      {{- end }}
     {{- if eq .verb "serve" }}
     ports:
       - {name: http, containerPort: 9090}
@@ -72,6 +74,9 @@ containers:
       - {name: recipe, mountPath: /etc/lsml, readOnly: true}
       - {name: data, mountPath: /data}
       - {name: tmp, mountPath: /tmp}
+      {{- if .root.Values.secret }}
+      - {name: secret, mountPath: /run/secrets/lsml, readOnly: true}
+      {{- end }}
 volumes:
   - name: recipe
     configMap: {name: {{ .root.Release.Name }}-recipe}
@@ -79,4 +84,8 @@ volumes:
     emptyDir: {sizeLimit: {{ .root.Values.data.sizeLimit }}}
   - name: tmp
     emptyDir: {}
+{{- with .root.Values.secret }}
+  - name: secret
+    secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
 {{- end }}
