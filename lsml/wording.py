@@ -17,9 +17,7 @@ class Wording(NamedTuple):
     def shown(self, value: object) -> str:
         """Return a text, a number or a boolean itself, shortened and on one line; for other values their kind."""
         if isinstance(value, str):
-            line = "".join(character if character.isprintable() else " " for character in value)
-            short = line if len(line) <= self.longest else f"{line[: self.longest - 3]}..."
-            return f"{self.marks}{short}{self.marks}"
+            return f"{self.marks}{one_line(value, self.longest)}{self.marks}"
         if isinstance(value, float):
             return repr(value)
         if isinstance(value, int) and not isinstance(value, bool):
@@ -41,6 +39,12 @@ class Wording(NamedTuple):
 
 JSON = Wording()
 YAML = Wording(marks="`", longest=40, mapping="settings (keys and values)")
+
+
+def one_line(text: str, longest: int = 60) -> str:
+    """Return a text of unknown origin on one line, cut to `longest` characters, without any that is not printable."""
+    line = "".join(character if character.isprintable() else " " for character in text[: longest + 1])
+    return line if len(line) <= longest else f"{line[: longest - 3]}..."
 
 
 def near(name: str, others: Iterable[str]) -> list[str]:

@@ -26,8 +26,10 @@ from lsml.labeling.remarks import Reason, Remark, lost, matter
 from lsml.labeling.view import View
 from lsml.recipe import LearnFrom
 from lsml.values import Value, label_of
+from lsml.wording import one_line
 
 _SUBJECTS = 20  # the most different subjects, such as labels, of one control and reason
+_SUBJECT = 300  # the most characters of a subject
 _TOLD = 8  # the most sentences of a report
 
 
@@ -250,8 +252,8 @@ class Tally:
     def add(self, task: str, taught: Taught) -> None:
         """Count the remarks of one task."""
         self._totals.update(taught.regions)
-        for control, (reason, subject) in taught.remarks:
-            selector = control.control_tag.selector
+        for control, (reason, named) in taught.remarks:
+            selector, subject = control.control_tag.selector, one_line(named, _SUBJECT)
             if reason not in tuple(Reason):  # the subject names the task, so only the first one is kept
                 key = next((key for key in self._first if key[:2] == (selector, reason)), (selector, reason, subject))
             else:

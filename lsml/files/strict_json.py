@@ -46,9 +46,9 @@ def decode_json(content: bytes, *, spare: Collection[str] = ()) -> Any:
         if mended == content:
             raise
         _decode(mended)  # also raises for other errors
-        return _without_halves(_decode_once(content), spare)
+        return _without_halves(decode_once(content.decode()), spare)
     if not _holds_as_many_texts(decoded, content):
-        _decode_once(content)
+        decode_once(content.decode())
     return decoded
 
 
@@ -73,8 +73,10 @@ def _holds_as_many_texts(decoded: object, content: bytes) -> bool:
         return False
 
 
-def _decode_once(content: bytes) -> Any:
-    """Return decoded JSON, halves of surrogate pairs included. Raises ValueError where an object has a key twice."""
+def decode_once(text: str) -> Any:
+    """Return decoded JSON, halves of surrogate pairs included. Raises ValueError with a sentence for invalid JSON, or where an
+    object has a key twice.
+    """
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
@@ -85,7 +87,7 @@ def _decode_once(content: bytes) -> Any:
         return found
 
     try:
-        return json.loads(content.decode("utf-8"), object_pairs_hook=once)
+        return json.loads(text, object_pairs_hook=once)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -96,16 +98,16 @@ def _without_halves(decoded: object, spare: Collection[str]) -> Any:
             entries = decoded.get(name)
             if isinstance(entries, list):
                 decoded[name] = [
-                    NotUnicode(where) if (where := _first_half(entry, f"{name}[{number}]")) is not None else entry
+                    NotUnicode(where) if (where := first_half(entry, f"{name}[{number}]")) is not None else entry
                     for number, entry in enumerate(entries)
                 ]
-    where = _first_half(decoded, "")
+    where = first_half(decoded, "")
     if where is not None:
         raise ValueError(str(NotUnicode(where or "a text")))
     return decoded
 
 
-def _first_half(value: object, where: str) -> str | None:
+def first_half(value: object, where: str) -> str | None:
     """Return the path of the first half of a surrogate pair in a value at path `where`; None where there is none."""
     waiting = [(value, where)]
     while waiting:

@@ -14,7 +14,7 @@ from typing import Any, cast
 from lsml.errors import RequestError
 from lsml.labeling import ControlTag
 from lsml.labeling.tasks import AnnotatedTask, Annotation, ReadAnnotation, id_order, is_id, read_annotation
-from lsml.wording import listed
+from lsml.wording import listed, one_line
 
 REPLACED = "replaced"  # the key for earlier copies of a task that stands several times in a file
 
@@ -73,6 +73,11 @@ class AnnotatedTasks:
         tally = _Tally(controls)
         for task in self._tasks:
             tally.count(task)
+        if tally.no_data:
+            sentences.append(
+                f"{many(len(tally.no_data), 'annotated task')} {_is(len(tally.no_data))} left out: the data is no object "
+                f"with the task's fields; the first: task {tally.no_data[0]}"
+            )
         if tally.others:
             count = sum(tally.others.values())
             sentences.append(
@@ -149,6 +154,7 @@ class _Tally:
     drafts: int = 0
     predictions: int = 0
     bare: int = 0
+    no_data: list[str] = field(default_factory=list)  # ids of annotated tasks
     others: Counter[str] = field(default_factory=Counter)  # from_name
     malformed: list[str] = field(default_factory=list)
 
@@ -157,6 +163,9 @@ class _Tally:
         self.malformed += malformed
         self.skipped += sum(one.skipped for one in read)
         kept = [one for one in read if not one.skipped]
+        if kept and not isinstance(task.get("data"), Mapping):
+            self.no_data.append(task_id(task))
+            return
         for one in kept:
             self._count_result(one.result)
         if read or malformed:
@@ -180,6 +189,8 @@ class _Tally:
     def causes(self) -> list[str]:
         """Return a part of a sentence for each reason, with what to do."""
         causes = []
+        if self.no_data:
+            causes.append(f"{many(len(self.no_data), 'annotated task')} {_has(len(self.no_data))} no data")
         if self.others:
             causes.append(
                 f"its annotations are for {_named(self.others)}, which the labeling config lacks or which has no "
@@ -222,7 +233,7 @@ def _is_named(control: ControlTag, name: str) -> bool:
 
 
 def _named(counted: Counter[str]) -> str:
-    return listed(f"`{name[:40]}`" for name, _ in counted.most_common())
+    return listed(f"`{one_line(name)}`" for name, _ in counted.most_common())
 
 
 def many(count: int, what: str) -> str:

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import ParseError
 import msgspec
 
 from lsml.errors import LabelingConfigError
-from lsml.labeling.advice import advice_for, line_and_column, shortened
+from lsml.labeling.advice import advice_for, line_and_column
 from lsml.labeling.tags import (
     KNOWN_CONTROL_TAGS,
     KNOWN_OBJECT_TAGS,
@@ -25,6 +25,7 @@ from lsml.labeling.tags import (
     ObjectTag,
     Repeater,
 )
+from lsml.wording import one_line
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_DEPTH: Final = 100
@@ -161,13 +162,13 @@ class _TagReader:
             control, path = self.relations, ()
         elif name and to_names and tag not in _STRUCTURE_TAGS:
             if name in self.controls:
-                raise self._refusal(f'a second control tag has name="{shortened(name)}"; give each a different name')
+                raise self._refusal(f'a second control tag has name="{one_line(name)}"; give each a different name')
             control, path = _Draft(_control_tag(tag, name, to_names, attributes, conditions, repeater)), ()
             self.controls[name] = control
         value = attributes.get("valueList") or attributes.get("value")
         if tag in KNOWN_OBJECT_TAGS and name and value:
             if name in self.objects:
-                raise self._refusal(f'a second object tag has name="{shortened(name)}"; give each a different name')
+                raise self._refusal(f'a second object tag has name="{one_line(name)}"; give each a different name')
             self.objects[name] = ObjectTag(tag, name, value, attributes, repeater)
         series = name if tag == "TimeSeries" and name in self.objects else around.series
         if tag == "Channel" and series is not None and attributes.get("column"):

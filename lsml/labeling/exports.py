@@ -6,16 +6,19 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from lsml.errors import RequestError
+from lsml.files.strict_json import decode_once, first_half
 from lsml.labeling import LabelingConfig
-from lsml.labeling.annotated import REPLACED, task_id
+from lsml.labeling.annotated import REPLACED, many, task_id
 from lsml.labeling.importing import only_field
 from lsml.labeling.rows import AS_THEY_ARE, Named, tasks_of_rows
 
@@ -42,7 +45,7 @@ def read_export(
     or file of a target storage, which holds annotations with their tasks; and a CSV or TSV file with a column that is
     shown and one with answers; without answers also a TXT file, each line a task. `answers`: annotations are wanted, so
     a task that stands there twice counts once, and the later copy wins. `columns`: those that the file's owner names.
-    Raises RequestError with what to do.
+    Tasks with texts that are not Unicode are left out. Raises RequestError with what to do.
     """
     where = str(path)
     if not answers and config is not None and (lines := _lines(path)) is not None:
@@ -54,6 +57,8 @@ def read_export(
         notes = [note.replace(f"{where}: ", f"{where}: read as {entries.name}: ", 1) for note in notes[:1]] + notes[1:]
     else:
         tasks, notes = _tasks(entries, config, where, answers=answers, columns=columns)
+    tasks, broken = _in_unicode(tasks, where)
+    notes += broken
     if answers:
         tasks, repeated = _once(tasks, where)
         notes += repeated
@@ -112,15 +117,22 @@ def _entries(path: Path) -> list[object] | _Table:
 def _json(text: str) -> Any:
     """Return JSON, or a list of the entries of JSON lines. Raises ValueError."""
     try:
-        return json.loads(text)
+        return decode_once(text)
     except ValueError:
-        lines = [line for line in text.split("\n") if line.strip()]
-        if len(lines) < 2 or not lines[0].lstrip().startswith("{"):
+        lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+        if len(lines) < 2 or not lines[0][1].lstrip().startswith("{"):
             raise
-        try:
-            return [json.loads(line) for line in lines]
-        except ValueError:
-            pass
+        entries: list[object] = []
+        for number, line in lines:
+            try:
+                entries.append(decode_once(line))
+            except ValueError as error:
+                if not entries:
+                    break  # the object goes on in the next line
+                place = f"column {error.colno}: {error.msg}" if isinstance(error, JSONDecodeError) else str(error)
+                raise ValueError(f"line {number}, {place}") from None
+        else:
+            return entries
         raise
 
 
@@ -214,9 +226,11 @@ def _tasks(
                 tasks.append(task)
             else:
                 known["annotations"] += task["annotations"]
-        elif isinstance(entry.get("data"), Mapping) or ("data" in entry and entry["data"] is None):
-            tasks.append(_task(entry))  # a task without data is left out later, without the others
-        elif held := next((key for key in ("annotations", "completions", "predictions") if key in entry), None):
+            continue
+        held = next((key for key in ("annotations", "completions", "predictions") if key in entry), None)
+        if "data" in entry and (held or entry["data"] is None or isinstance(entry["data"], Mapping)):
+            tasks.append(_task(entry))  # one whose data is no object is left out later, without the others
+        elif held:
             raise RequestError(f"{where}: task {index} has `{held}` and no `data`; {_AS_JSON}")
         else:
             tasks.append({"data": dict(entry)})  # Label Studio imports bare data as well
@@ -240,6 +254,29 @@ def _stored(entry: Mapping[str, object], index: int, where: str) -> dict[str, ob
     annotation = {key: value for key, value in entry.items() if key != "task"}
     kept = {key: value for key, value in task.items() if key in ("id", "data")}
     return {**kept, "annotations": [annotation]}
+
+
+def _in_unicode(tasks: Sequence[dict[str, object]], where: str) -> tuple[list[dict[str, object]], list[str]]:
+    """Return the tasks whose texts are all valid Unicode, and a sentence where others are left out."""
+    kept: list[dict[str, object]] = []
+    broken: list[str] = []
+    for number, task in enumerate(tasks, 1):
+        try:
+            msgspec.json.encode(task)
+            half = None
+        except (UnicodeEncodeError, OverflowError):  # the second for an integer of more than 64 bits
+            half = first_half(task, f"task {task.get('id', number)}")
+        if half is None:
+            kept.append(task)
+        else:
+            broken.append(half)
+    if not broken:
+        return kept, []
+    them = f"{many(len(broken), 'task')} {'is' if len(broken) == 1 else 'are'}"
+    return kept, [
+        f"{where}: {them} left out: a text holds half of a surrogate pair (\\ud800 to \\udfff), which is not a character; "
+        f"correct it in the file; the first: {broken[0]}"
+    ]
 
 
 def _once(tasks: Sequence[dict[str, object]], where: str) -> tuple[list[dict[str, object]], list[str]]:

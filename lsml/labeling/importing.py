@@ -22,12 +22,14 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 }
 
 
-def import_refusal(data: Mapping[str, object], config: LabelingConfig) -> str | None:
+def import_refusal(data: object, config: LabelingConfig) -> str | None:
     """Return the reason why Label Studio would refuse a task with this data, in a sentence; None if it accepts it.
 
     As in Label Studio, the field that the `value` of a tag names (the first one, if several) must exist and have a type
     that the tag takes. A `valueList` is not checked.
     """
+    if not isinstance(data, Mapping):
+        return f"its data is {JSON.kind(data)}; expected an object with the fields that the labeling config shows"
     fields = shown_fields(config)
     given = dict(data)
     if UNDEFINED in given and fields:

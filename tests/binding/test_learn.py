@@ -57,6 +57,11 @@ def test_labels_that_the_config_lacks_are_counted_by_name_with_what_is_near(tmp_
     ]
 
 
+def test_a_label_of_any_characters_is_told_short_on_one_line_and_as_unicode(tmp_path):
+    _, report = learnt(bound(tmp_path, BOXES), [[box("\x1b[2J\n\ud800" + "x" * 9000)]])
+    assert [one.subject for one in report] == [f" [2J  {'x' * 291}..."]
+
+
 def test_a_label_that_differs_by_capitals_is_that_one_and_it_is_said(tmp_path):
     answers, report = learnt(bound(tmp_path, BOXES), [[box("Butterfly"), box("moth")]])
     assert [value.label for value in answers[0]["c"][0]] == ["butterfly", "Moth"]

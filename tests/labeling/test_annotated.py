@@ -17,7 +17,7 @@ BOX = {"from_name": "b_3", "type": "rectanglelabels", "value": {"x": 1, "rectang
 
 
 def task(annotations: object = None, **more) -> dict:
-    return {"id": 1, "data": {"text": "a"}, "annotations": annotations, **more}
+    return {"id": 1, "data": {"text": "a"}, "annotations": annotations} | more
 
 
 def said(*tasks: dict, config=CONFIG, **more) -> str:
@@ -36,6 +36,8 @@ CAUSES = {
         task([], predictions=[{"result": choice("Bug")}]),
         "1 task has only predictions of a model",
     ),
+    "no data": (task([{"result": choice("Bug")}], data=[]), "1 annotated task has no data"),
+    "a name for a terminal": (task([{"result": choice("Bug", "\x1b[2J" + "x" * 90)}]), f"`{' [2J' + 'x' * 53}...`"),
     "empty": (task([{"result": []}]), "1 annotation is empty"),
     "no list": (task("Bug"), "task 1: `annotations` is not a list of objects"),
     "ids of annotations": (

@@ -191,6 +191,12 @@ REFUSED = {
     "one name twice": (table([("text", "text"), ("a", "b")]), "give each column a different name"),
     "an unquoted comma": ("text,topic\nwell, yes,Bug\n", "a line has more cells than the header"),
     "no data": ([{"id": 1, "annotations": []}], "task 1 has `annotations` and no `data`"),
+    "a key that occurs twice": (
+        '[{"id": 1, "data": {"text": "a"}, "data": {"text": "b"}}]',
+        "the key 'data' occurs twice in one object, which is ambiguous",
+    ),
+    "a line that is no JSON": ('{"text": "a"}\n\n{"text": "b"}\n{"text"', "line 4, column 8: Expecting ':' delimiter"),
+    "an object that is cut off": ('{\n "tasks": [\n', "is not JSON: Expecting value"),
     "an annotation without its task": (
         [{"id": 1, "task": 4, "result": []}],
         "entry 1 is an annotation without its task's data",
@@ -205,6 +211,32 @@ def test_what_cannot_be_told_is_refused_with_what_to_do(tmp_path, what):
     with pytest.raises(RequestError) as refusal:
         read_export(path, CONFIG)
     assert str(refusal.value).startswith(f"{path}: ") and sentence in str(refusal.value)
+
+
+def test_a_task_costs_only_itself_where_its_data_is_no_object_or_a_text_no_unicode(tmp_path):
+    def task(id: int, data: object, label: str = "Bug") -> dict:
+        return {"id": id, "data": data, "annotations": [{"id": id, "result": choice(label)}]}
+
+    path = written(
+        tmp_path,
+        [
+            task(1, "some text"),
+            task(2, None),
+            task(3, {"text": "a \ud83d", "size": 2**80}),
+            task(4, {"text": "b"}, "\udc00"),
+            task(5, {"text": "🐞", "size": 2**80}),
+        ],
+    )
+    export = read_export(path, CONFIG)
+    annotated = AnnotatedTasks(export.tasks)
+    assert [one.id for one in annotated] == ["5"]
+    assert export.notes == (
+        f"{path}: 2 tasks are left out: a text holds half of a surrogate pair (\\ud800 to \\udfff), which is not a "
+        "character; correct it in the file; the first: task 3.data.text",
+    )
+    assert annotated.unused(CONFIG.controls) == [
+        "2 annotated tasks are left out: the data is no object with the task's fields; the first: task 1"
+    ]
 
 
 def test_a_task_that_repeats_counts_once_the_later_wins_and_it_is_said(tmp_path):

@@ -27,6 +27,7 @@ CASES = [
     ({**GOOD, "text": None}, "text, which Text#text shows, is nothing"),
     ({**GOOD, "text": {"a": 1}}, "text, which Text#text shows, is an object"),
     ({**GOOD, "talk": {"turns": 7}}, "talk.turns, which Paragraphs#said shows, is a number"),
+    (None, "its data is nothing; expected an object with the fields that the labeling config shows"),
     ({**without("text"), "$undefined$": "imported as plain text"}, None),
 ]
 
