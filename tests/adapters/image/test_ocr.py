@@ -11,12 +11,14 @@ import sys
 from pathlib import Path
 from shutil import which
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from lsml.adapters import lacking
 from lsml.adapters.base import Target
 from lsml.adapters.image.ocr import Ocr
+from lsml.adapters.image.ocr.lines import not_thin, with_margin
 from lsml.adapters.image.ocr.options import OcrOptions
 from lsml.binding import bind
 from lsml.binding.first_recipe import first_recipe
@@ -107,6 +109,31 @@ def test_an_empty_page_has_no_lines(tmp_path):
 
 
 @reads
+@pytest.mark.parametrize(
+    ("size", "line"),
+    [
+        ((110, 1200), Written("Total 42", 4, 600, points=20)),
+        ((6000, 110), Written("Total 42 Euro", 3000, 15, points=75)),
+    ],
+    ids=["tall", "wide"],
+)
+def test_a_thin_image_is_read_where_the_text_stands(tmp_path, size, line):
+    page([line], size).save(tmp_path / "thin.png")
+    [[found]] = reader().predict([tmp_path / "thin.png"])
+    assert found.text == line.text
+    assert (found.x * size[0], found.y * size[1]) == (pytest.approx(line.x, abs=25), pytest.approx(line.y, abs=25))
+
+
+@reads
+@pytest.mark.parametrize("size", [(1, 500), (20000, 20)])
+def test_the_thinnest_image_is_shown_to_the_library_in_a_frame_and_has_no_lines(tmp_path, size):
+    Image.new("RGB", size, "white").save(tmp_path / "thin.png")
+    [small, _] = not_thin(np.zeros((size[1], size[0], 3), np.uint8), 2000)
+    assert max(small.shape) <= 2000 and max(small.shape[:2]) <= 4 * min(small.shape[:2])
+    assert reader().predict([tmp_path / "thin.png"]) == [[]]
+
+
+@reads
 def test_nothing_is_downloaded(invoice, monkeypatch):
     from lsml.adapters.image.ocr import rapid
 
@@ -184,6 +211,20 @@ def test_several_lines_in_a_rectangle_are_lines_of_its_text(invoice):
 def test_a_word_of_a_line_is_read_without_the_others(invoice):
     word = Box("Text", x=38 / 700, y=38 / 420, width=102 / 700, height=34 / 420, aspect=ASPECT)
     assert [value.text for value in reader().respond(invoice, [word])] == ["Invoice"]
+
+
+@reads
+def test_a_strip_across_a_large_scan_has_no_text_and_takes_no_more_than_a_page(tmp_path, monkeypatch):
+    from lsml.adapters.image.ocr import rapid
+
+    Image.new("L", (9000, 30), 255).save(tmp_path / "scan.png")
+    shown = []
+    monkeypatch.setattr(
+        rapid, "with_margin", lambda image, least: shown.append(image.shape) or with_margin(image, least)
+    )
+    strip = Box("Text", x=0.0, y=0.1, width=1.0, height=0.7, aspect=300.0)
+    assert reader().respond(tmp_path / "scan.png", [strip]) == []
+    assert shown == [(5, 2000, 3)]
 
 
 @reads

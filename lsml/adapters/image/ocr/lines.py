@@ -12,6 +12,8 @@ Pixels = Any  # an array (rows, columns, 3) of an image, in the order BGR
 Corners = Any  # an array (4, 2) of pixels: top left, top right, bottom right, bottom left, in reading direction
 
 _UPRIGHT: Final = 0.1  # the share of a line's height by which its corners may be off if it is upright
+_THINNEST: Final = 8  # the longer side through the shorter one, above which an image is framed
+_FRAMED: Final = 4  # the same of a framed image; rapidocr frames so the wide ones that it can shrink
 _MARGIN: Final = 0.25  # of a region's shorter side, as the detector misses letters at the very edge
 
 
@@ -129,16 +131,51 @@ def with_margin(image: Pixels, least: int = 0) -> Pixels:
     is wide, and neither less than `least`.
     """
     import cv2
-    import numpy as np
 
     margin = max(8, round(_MARGIN * min(image.shape[:2])))
     framed = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-    high, wide = framed.shape[:2]
-    if not least:
-        return framed
-    edge = np.concatenate([framed[0], framed[-1], framed[:, 0], framed[:, -1]])
+    return _in_frame(framed, max(least, framed.shape[1]), least)[0] if least else framed
+
+
+def not_thin(image: Pixels, size: int) -> tuple[Pixels, Any]:
+    """Return an image that is not too thin for a detector, and what undoes it: (3, 2), by which (x, y, 1) of it become
+    pixels of the given image.
+
+    The detector enlarges an image until its shorter side has 736 pixels. A thin one is shrunk to `size` pixels before the
+    frame, which would take much memory, too.
+    """
+    import numpy as np
+
+    high, wide = image.shape[:2]
+    if max(high, wide) <= _THINNEST * min(high, wide):
+        return image, np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    small = shrunk(image, size)
+    least = max(1, max(small.shape[:2]) // _FRAMED)
+    framed, left, top = _in_frame(small, least, least)
+    down, across = high / small.shape[0], wide / small.shape[1]
+    return framed, np.array([[across, 0.0], [0.0, down], [-left * across, -top * down]])
+
+
+def shrunk(image: Pixels, size: int) -> Pixels:
+    """Return an image whose longer side has at most `size` pixels."""
+    import cv2
+
+    high, wide = image.shape[:2]
+    factor = size / max(high, wide)
+    if factor >= 1:
+        return image
+    return cv2.resize(image, (max(1, round(wide * factor)), max(1, round(high * factor))), interpolation=cv2.INTER_AREA)
+
+
+def _in_frame(image: Pixels, least_high: int, least_wide: int) -> tuple[Pixels, int, int]:
+    """Return (framed, left, top): an image in the middle of a plain one of at least that size, in the colour of its edge."""
+    import cv2
+    import numpy as np
+
+    high, wide = image.shape[:2]
+    edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
     colour = np.median(edge, axis=0).tolist()
-    down, across = max(0, max(least, wide) - high), max(0, least - wide)
-    return cv2.copyMakeBorder(
-        framed, down // 2, down - down // 2, across // 2, across - across // 2, cv2.BORDER_CONSTANT, value=colour
-    )  # fmt: skip
+    down, across = max(0, least_high - high), max(0, least_wide - wide)
+    top, left = down // 2, across // 2
+    framed = cv2.copyMakeBorder(image, top, down - top, left, across - left, cv2.BORDER_CONSTANT, value=colour)
+    return framed, left, top

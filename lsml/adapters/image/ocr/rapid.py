@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lsml.adapters.image.ocr.lines import Line, Pixels, joined, with_margin
+from lsml.adapters.image.ocr.lines import Line, Pixels, joined, not_thin, shrunk, with_margin
 from lsml.adapters.image.ocr.options import OcrOptions
 from lsml.errors import AdapterError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rapidocr import RapidOCR
 
 
+_LONGEST: Final = 100  # the width of a line through its height; memory grows with it
 _LEAST: Final = 320  # pixels; the detector enlarges smaller images many times, which takes long
 
 
@@ -21,23 +22,29 @@ class Rapid:
     """Lines and texts by rapidocr. Several threads may ask at once."""
 
     def __init__(self, options: OcrOptions) -> None:
+        self._size = options.size
         self._library = _library(options.size, options.threads, options.confidence, options.model)
 
     def lines(self, image: Pixels) -> list[Line]:
         """Return the lines of an image, from top to bottom."""
-        found = self._library(image)
+        import numpy as np
+
+        shown, back = not_thin(image, self._size)
+        found = self._library(shown)
         if found.boxes is None or found.txts is None:
             return []
+        high, wide = image.shape[:2]
         return [
-            Line(text, min(1.0, max(0.0, float(score))), corners)
+            Line(text, min(1.0, max(0.0, float(score))), np.clip(np.c_[corners, np.ones(4)] @ back, 0, [wide, high]))
             for text, score, corners in zip(found.txts, found.scores, found.boxes, strict=True)
             if text.strip()
         ]
 
     def text(self, image: Pixels) -> tuple[str, float] | None:
         """Return (text, score) of a small image, or None: its lines, and where none are found, the whole image as one line."""
+        image = shrunk(image, self._size)
         found = joined(self.lines(with_margin(image, _LEAST)))
-        if found is not None:
+        if found is not None or image.shape[1] > _LONGEST * image.shape[0]:
             return found
         upright = self._library.cls_and_rotate([image])[0]
         read = self._library.recognize_txt(upright)
