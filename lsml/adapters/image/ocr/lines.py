@@ -137,8 +137,8 @@ def with_margin(image: Pixels, least: int = 0) -> Pixels:
     return _in_frame(framed, max(least, framed.shape[1]), least)[0] if least else framed
 
 
-def not_thin(image: Pixels, size: int) -> tuple[Pixels, Any]:
-    """Return an image that is not too thin for a detector, and what undoes it: (3, 2), by which (x, y, 1) of it become
+def not_thin(image: Pixels, size: int) -> tuple[Pixels, Corners]:
+    """Return an image that is not too thin for a detector, and what undoes it: (3, 2), by which corners (x, y, 1) in it become
     pixels of the given image.
 
     The detector enlarges an image until its shorter side has 736 pixels. A thin one is shrunk to `size` pixels before the
