@@ -109,7 +109,7 @@ class _Verbs(click.Group):
 @click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="lsml")
 def main() -> None:
-    """Return a Label Studio ML backend from one YAML recipe: pre-labels, learns from every annotation, no Python.
+    """Make a Label Studio ML backend from one YAML recipe: pre-labels, learns from every annotation, no Python.
 
     Start with `lsml gallery`, then `lsml new sentiment` and `lsml run sentiment.yaml`.
     """

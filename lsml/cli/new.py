@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +16,8 @@ from lsml.errors import AdapterError, RequestError
 if TYPE_CHECKING:
     from lsml.binding import Binding
 
+# The line by which an editor finds the schema, and the empty comment after it.
+_SCHEMA_LINE: Final = re.compile(r"# yaml-language-server: \$schema=(\S+)\n(?:#\n)?")
 _HERE = Path("-")  # standard output
 
 
@@ -76,7 +79,11 @@ def _copy(name: str, output: Path | None, force: bool) -> None:
 
     source = find_recipe(name)
     target = _target(output, source.name, force)
-    write_file(target, source.read_text(encoding="utf-8"))
+    text = source.read_text(encoding="utf-8")
+    line = _SCHEMA_LINE.match(text)
+    if line and not (target.parent / line[1]).exists():
+        text = text[line.end() :]  # an editor would complain
+    write_file(target, text)
     _tell(target, shortfall(bind_config(open_recipe(target), None)))
 
 

@@ -52,6 +52,15 @@ def test_it_writes_over_nothing_unless_it_is_forced_to_and_where_it_is_told(conf
     assert mine.read_bytes() == (tmp_path / "folder" / "ticket-topics.yaml").read_bytes()
 
 
+def test_a_copy_names_the_schema_where_an_editor_finds_it(tmp_path):
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "recipes").mkdir()
+    said(lsml("schema", "-o", "schemas/recipe.schema.json", cwd=tmp_path))
+    said(lsml("new", "sentiment", "-o", "recipes", cwd=tmp_path))
+    first = (tmp_path / "recipes" / "sentiment.yaml").read_text(encoding="utf-8").splitlines()[0]
+    assert first == "# yaml-language-server: $schema=../schemas/recipe.schema.json"
+
+
 def test_a_dash_prints_the_recipe_alone_and_writes_nothing(config, tmp_path):
     done = of(config, "-o", "-")
     assert done.stderr.splitlines() == [ALONE]

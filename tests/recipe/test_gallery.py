@@ -416,7 +416,9 @@ def test_new_copies_a_recipe_that_is_valid(name, tmp_path):
 
     made = lsml("new", name)
     assert (made.returncode, made.stderr) == (0, "")
-    assert (tmp_path / f"{name}.yaml").read_bytes() == RECIPES[name].read_bytes()
+    schema, _, text = RECIPES[name].read_text(encoding="utf-8").partition("\n#\n")
+    assert schema == "# yaml-language-server: $schema=../schemas/recipe.schema.json", "which is not beside a copy"
+    assert (tmp_path / f"{name}.yaml").read_text(encoding="utf-8") == text
     checked = lsml("validate", f"{name}.yaml")
     assert (checked.returncode, checked.stderr) == (0, "")
     # Above it stands which libraries are not installed here, if any.
