@@ -112,9 +112,8 @@ def _cut(image: Pixels, around: Area | None, points: Sequence[KeyPoint], iterati
         marks[[0, -1], :] = cv2.GC_BGD
         marks[:, [0, -1]] = cv2.GC_BGD
     before = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    cv2.setRNGSeed(1)  # this thread's seed, so that the same prompt gives the same mask
     try:
-        cv2.grabCut(image, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), iterations, cv2.GC_INIT_WITH_MASK)
+        _refine(image, marks, iterations)
     except cv2.error:  # too few pixels or colours to separate two sides
         return before
     cut = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))
@@ -122,6 +121,25 @@ def _cut(image: Pixels, around: Area | None, points: Sequence[KeyPoint], iterati
         # There is only one colour, so the drawn region itself is the best result.
         return before
     return _one_piece(cut, [(x, y) for x, y, positive in places if positive])
+
+
+def _refine(image: Pixels, marks: Pixels, iterations: int) -> None:
+    """Move the marks of an image to the edges of the object, until they stay: on a plain page each refinement takes long.
+
+    Raises cv2.error where there are too few pixels or colours to separate two sides.
+    """
+    import cv2
+    import numpy as np
+
+    cv2.setRNGSeed(1)  # this thread's seed, so that the same prompt gives the same mask
+    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
+    mode = cv2.GC_INIT_WITH_MASK
+    for _ in range(iterations):
+        before = marks.copy()
+        cv2.grabCut(image, marks, None, background, foreground, 1, mode)
+        if (marks == before).all():
+            return
+        mode = cv2.GC_EVAL
 
 
 def _spread(image: Pixels, marks: Pixels, seeds: Sequence[tuple[int, int]]) -> None:

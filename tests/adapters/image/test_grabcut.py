@@ -105,6 +105,15 @@ def test_a_picture_of_one_colour_gives_back_the_box(tmp_path, colour):
     assert mask.pixels().sum() == 52 * 52
 
 
+def test_a_mask_that_stays_is_not_refined_further(image, monkeypatch):
+    import cv2
+
+    original, refined = cv2.grabCut, []
+    monkeypatch.setattr(cv2, "grabCut", lambda *given: refined.append(given) or original(*given))
+    masks = [cutter({"mask": ("Cell",)}, iterations=count).respond(image, [BOX]) for count in (3, 20)]
+    assert masks[0] == masks[1] and len(refined) < 12
+
+
 def test_a_photograph_is_cut_at_a_bounded_size_and_the_mask_has_the_size_of_the_photograph(tmp_path):
     path = tmp_path / "astronaut.png"
     Image.fromarray(data.astronaut()).resize((1024, 1024)).save(path)
