@@ -13,6 +13,7 @@ import msgspec
 from lsml.adapters import get_adapter, install_hint, is_installed, lacking
 from lsml.adapters.base import Adapter, Data, Example, NoOptions, Progress, Target, TrainableAdapter, silent
 from lsml.adapters.fitting import fit_adapter
+from lsml.adapters.parts.threads import one_thread
 from lsml.controls.base import Control, Threshold
 from lsml.errors import AdapterError, NotEnoughData, VersionError
 from lsml.labeling import ControlTag, ObjectTag
@@ -199,7 +200,6 @@ class Auto(TrainableAdapter[NoOptions]):
         """Return (the figure of each candidate in cross-validation, the metric, the reasons of those that cannot learn)."""
         import numpy as np
         from sklearn.model_selection import RepeatedKFold
-        from threadpoolctl import threadpool_limits
 
         figures: dict[str, float | None] = {one.name: None for one in self.candidates}
         if len(examples) < _LEAST:
@@ -218,8 +218,7 @@ class Auto(TrainableAdapter[NoOptions]):
                 progress((number + turn / len(splits)) / len(self.candidates), f"trying {candidate.name}")
                 adapter = candidate.new(self.target)
                 some = [examples[index] for index in learnt]
-                # Threads of linear algebra wait in busy loops, so many small fits are faster with one thread.
-                with threadpool_limits(1):
+                with one_thread():
                     error = _failure(candidate.name, adapter, some, seed, silent)
                 if isinstance(error, AdapterError):
                     refusals[candidate.name] = str(error)

@@ -80,7 +80,7 @@ def read_parts(parts: Sequence[Part], *, columns: bool, task: Mapping[str, objec
     held = {part.name: _read(part, task, data, fetch) for part in parts}
     if all(value is None for value in held.values()):
         present = ", ".join(sorted(map(str, data))[:10]) or "nothing"
-        raise Unreadable("no data", f"the task's data lacks {', '.join(held)}; it has {present}")
+        raise Unreadable("no data", f"{', '.join(held)}: missing or empty in the task's data, which has {present}")
     if columns:
         return View({column: cell for name, value in held.items() for column, cell in _columns(name, value)})
     text = "\n\n".join(as_text(value) for value in held.values() if value is not None)

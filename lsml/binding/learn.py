@@ -232,7 +232,7 @@ def _teaching(
         elif one.accepted and not learn_from.accepted:
             others.append((one, Remark(Reason.ACCEPTED)))
         elif not learn_from.hears(one.annotator):
-            others.append((one, Remark(Reason.OTHER_ANNOTATOR, one.annotator or "an unknown annotator")))
+            others.append((one, Remark(Reason.OTHER_ANNOTATOR, one.number or "an unknown annotator")))
         elif learn_from.ground_truth == "only" and not one.ground_truth:
             others.append((one, Remark(Reason.NO_TRUTH)))
         else:

@@ -44,6 +44,11 @@ class Annotation(msgspec.Struct, frozen=True):
     lead_time_s: float | None = None
     seen: SeenPrediction | None = None
 
+    @property
+    def number(self) -> str:
+        """The annotator's number, by which cards and messages name people; the e-mail address where that alone is known."""
+        return number_of(self.annotator)
+
 
 class AnnotatedTask(msgspec.Struct, frozen=True):
     """A task's data and its annotations, oldest first.
@@ -130,6 +135,11 @@ def _lead_time(given: object) -> float | None:
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given < math.inf:
         return None
     return float(given)
+
+
+def number_of(annotator: str) -> str:
+    """Return the number of an annotator, who is given with an e-mail address; that address where it alone is known."""
+    return annotator.partition(" ")[0]
 
 
 def _annotator(given: object) -> str:

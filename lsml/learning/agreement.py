@@ -90,7 +90,7 @@ class Overlaps:
 
     def _take(self, task: AnnotatedTask) -> None:
         for control, answers in self._binding.answers_by_people(task, self._fetch):
-            latest = {one.annotation.annotator: one.values for one in answers if one.annotation.annotator}
+            latest = {one.annotation.number: one.values for one in answers if one.annotation.annotator}
             # Relations join a person's own regions, whose ids nobody else's have.
             if len(latest) > 1 and control.value_type is not Relation:
                 self._given[control.control_tag.name].append(latest)
@@ -113,7 +113,7 @@ class Overlaps:
 
 def _annotators(task: AnnotatedTask) -> list[str]:
     """Return who made each annotation, without those that a model made and nobody touched."""
-    return [one.annotator for one in task.annotations if one.annotator and not (one.accepted or one.submitted)]
+    return [one.number for one in task.annotations if one.annotator and not (one.accepted or one.submitted)]
 
 
 def _of_control(name: str, value_type: type, given: Sequence[Given]) -> ControlAgreement:

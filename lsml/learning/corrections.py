@@ -122,10 +122,10 @@ def corrections(binding: Binding, tasks: Iterable[AnnotatedTask]) -> Corrections
             if seen is not None and not ours.fullmatch(seen.version):
                 continue
             if one.lead_time_s is not None:
-                lead_times.append((one.annotator, seen is not None, one.lead_time_s))
+                lead_times.append((one.number, seen is not None, one.lead_time_s))
             if seen is not None:
                 names = _answered(binding, task.data) if names is None else names
-                compared.append(_Correction(seen.version, one.annotator, _fates(seen.result or [], one, names)))
+                compared.append(_Correction(seen.version, one.number, _fates(seen.result or [], one, names)))
     return _summed(compared, lead_times, unknown)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lsml.adapters.base import Adapter, Progress
+from lsml.adapters.parts.threads import one_thread
 from lsml.binding import BoundModel
 from lsml.errors import AdapterError, NotEnoughData
 from lsml.labeling.objects import Fetch
@@ -75,10 +76,7 @@ def fitted_without(
     """Return the model, trained on tasks that are neither held out nor among the hashes. Raises NotEnoughData or
     AdapterError.
     """
-    from threadpoolctl import threadpool_limits
-
     annotated = (example for example in snapshot if data_hash(example.data) not in hashes)
     examples, _, _, _ = examples_of(model, annotated, moved_to_training, fetch)
-    # Threads of linear algebra wait in busy loops, so many small fits are faster with one thread.
-    with threadpool_limits(1):
+    with one_thread():
         return fit(model, examples)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lsml.adapters.base import Adapter, Progress, silent
+from lsml.adapters.parts.threads import one_thread
 from lsml.binding import Binding, BoundModel
 from lsml.errors import AdapterError, NotEnoughData
 from lsml.labeling.objects import Fetch
@@ -88,7 +89,6 @@ def simulate(
 
     Raises NotEnoughData with fewer tasks than make a curve, and where the models cannot learn even from all of them."""
     import numpy as np
-    from threadpoolctl import threadpool_limits
 
     if len(examples) < _LEAST:
         raise NotEnoughData(
@@ -107,8 +107,7 @@ def simulate(
             def tell(share: float, message: str, part: int = part, all_parts: int = all_parts) -> None:
                 progress((part + share) / all_parts, message)
 
-            # Threads of linear algebra wait in busy loops, so many small fits are faster with one thread.
-            with threadpool_limits(1):
+            with one_thread():
                 found[order].append(run.curve(order, sizes, tell))
     curves = {order: _points(sizes, of_seeds) for order, of_seeds in found.items()}
     if target is None:

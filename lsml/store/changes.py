@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from lsml.labeling.tasks import ReadAnnotation, SeenPrediction, time_key
+from lsml.labeling.tasks import ReadAnnotation, SeenPrediction, number_of, time_key
 from lsml.store.beginnings import Beginnings
 from lsml.store.database import Database, Table
 from lsml.store.submissions import SUBMITTED, Submissions
@@ -44,7 +44,7 @@ class AnnotationSeen:
         return cls(
             id=read.id, task_id=task_id, result=read.result, updated_at=read.updated_at, cancelled=read.skipped,
             ground_truth=read.ground_truth, accepted=read.accepted, untouched=read.untouched,
-            unique_id=read.unique_id, annotator=read.annotator, lead_time_s=read.lead_time_s, seen=read.seen,
+            unique_id=read.unique_id, annotator=number_of(read.annotator), lead_time_s=read.lead_time_s, seen=read.seen,
             task_data=data, task_updated_at=task_updated_at,
         )  # fmt: skip
 

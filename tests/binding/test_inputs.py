@@ -65,7 +65,7 @@ def test_a_task_with_none_of_them_is_unreadable(tmp_path):
     binding = bound(tmp_path, "{'Choices#c': {adapter: text-classifier, inputs: [title, $tier]}}")
     with pytest.raises(Unreadable) as caught:
         shown(binding, {"text": "x", "tier": ""})
-    assert str(caught.value) == "the task's data lacks title, $tier; it has text, tier"
+    assert str(caught.value) == "title, $tier: missing or empty in the task's data, which has text, tier"
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,9 @@ def test_a_ground_truth_means_what_the_recipe_says(tmp_path, mark, labels):
 
 def test_what_does_not_teach_is_counted_with_whose_it_is(tmp_path):
     tally = Tally()
-    tally.add("1", bound(tmp_path, "{annotators: [7]}").learn(task(("Bug", "7"), ("Bug", "8")), no_fetch))
+    tally.add(
+        "1", bound(tmp_path, "{annotators: [7]}").learn(task(("Bug", "7"), ("Bug", "8 bea@example.com")), no_fetch)
+    )
     tally.add("2", bound(tmp_path, "{ground_truth: only}").learn(task(("Bug", "7")), no_fetch))
     assert sentences(tally.report()) == [
         "Choices#topic: 1 of 3 answers left out: by 8, who is excluded; see `training.learn_from` of the recipe; "

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lsml.errors import StoreError
+from lsml.labeling.tasks import read_annotation
 from lsml.recipe import LearnFrom
 from lsml.store import AnnotationSeen, Store
 from lsml.store.annotations import time_key
@@ -224,3 +225,8 @@ def test_annotators_are_kept_counted_and_told_later_where_nobody_told_them_befor
         (LearnFrom(), (3, 4)),
     ):
         assert store.annotations.counts(PROJECT, learn_from) == counts
+
+
+def test_an_annotator_is_stored_by_number_without_the_address_that_comes_along():
+    read = read_annotation({"id": 1, "result": [], "completed_by": {"id": 7, "email": "ann@example.com"}})
+    assert AnnotationSeen.of(read, "1", {}, "").annotator == "7"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple
 
 import msgspec
@@ -11,6 +12,7 @@ from msgspec import Meta
 
 from lsml.adapters.base import TRAINING
 from lsml.adapters.parts.regressions import HeldOut, temperature
+from lsml.adapters.parts.threads import one_thread
 from lsml.errors import AdapterError
 from lsml.values import Number
 
@@ -185,10 +187,8 @@ def grow(
     probabilities of classes. Very many examples have one such forest of classes, and none of numbers. Not
     `cross_validated`: neither of them.
     """
-    from threadpoolctl import threadpool_limits
-
-    # For few rows, threads cost more than they save, and a sum by one thread is the same on every machine.
-    with threadpool_limits(1 if len(rows) < _MANY else None, user_api="openmp"):
+    # A sum by one thread is also the same on every machine.
+    with one_thread() if len(rows) < _MANY else nullcontext():
         return _grown(rows, truths, options, seed, numbers=numbers, cross_validated=cross_validated)
 
 
