@@ -31,7 +31,7 @@ def log_mels(recording: Recording, bands: int) -> Iterator[Array]:
     rest = np.zeros(0, dtype=np.float64)
     seen = False
     for block in recording.blocks:
-        rest = np.concatenate([rest, np.nan_to_num(np.asarray(block, dtype=np.float64))])
+        rest = np.concatenate([rest, np.asarray(block, dtype=np.float64)])
         count = (len(rest) - window) // hop + 1
         if count > 0:
             seen = True

@@ -25,7 +25,7 @@ _CONTAINERS: Final = (
 
 
 class Recording(NamedTuple):
-    """Sound with its channels mixed into one: samples per second, and blocks (samples,) of floats, mostly in [-1, 1]."""
+    """Sound with its channels mixed into one: samples per second, and blocks (samples,) of finite floats, mostly in [-1, 1]."""
 
     rate: int
     blocks: Iterator[Array]
@@ -48,7 +48,7 @@ def _blocks(path: Path, file: soundfile.SoundFile) -> Iterator[Array]:
     with file:
         try:
             for block in file.blocks(blocksize=max(1, _SAMPLES // file.channels), dtype="float32", always_2d=True):
-                yield block.mean(axis=1)
+                yield _mixed(block, 1)
         except (soundfile.LibsndfileError, RuntimeError) as error:
             raise AdapterError(f"{path.name}: its sound is damaged: {error}") from error
 
@@ -74,7 +74,6 @@ def _by_av(path: Path, why: Exception) -> Recording:
 
 def _frames(path: Path, file: InputContainer) -> Iterator[Array]:
     import av
-    import numpy as np
 
     with closing(file):
         stream = file.streams.audio[0]
@@ -82,6 +81,13 @@ def _frames(path: Path, file: InputContainer) -> Iterator[Array]:
         try:
             for frame in file.decode(stream):
                 for part in mixer.resample(frame):
-                    yield np.asarray(part.to_ndarray().mean(axis=0))
+                    yield _mixed(part.to_ndarray(), 0)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise AdapterError(f"{path.name}: its sound is damaged") from error
+
+
+def _mixed(block: Array, axis: int) -> Array:
+    """Return the mean of the channels, silent where a file of floats holds no finite number."""
+    import numpy as np
+
+    return np.nan_to_num(np.asarray(block.mean(axis=axis)), posinf=0.0, neginf=0.0)

@@ -106,6 +106,17 @@ def test_a_recording_that_is_hardly_one_is_answered(folder, learnt):
         assert len(learnt.predict([write_sound(folder / "odd.wav", samples)])[0]) == 3
 
 
+def test_samples_that_are_no_numbers_are_silent(folder, learnt):
+    import soundfile
+
+    silent = drawn_sound("Hum", np.random.default_rng(3), 0.5)
+    holes = silent.copy()
+    silent[::3], holes[::3] = 0, np.resize([np.inf, -np.inf, np.nan], len(holes[::3]))
+    for name, samples in (("holes", holes), ("silent", silent)):
+        soundfile.write(folder / f"{name}.wav", np.stack([samples, samples], axis=1), 16_000, subtype="FLOAT")
+    assert learnt.predict([folder / "holes.wav"]) == learnt.predict([folder / "silent.wav"])
+
+
 def test_what_is_no_sound_is_named(folder, learnt, monkeypatch):
     text, empty = folder / "text.wav", folder / "empty.wav"
     text.write_text("no sound at all")
