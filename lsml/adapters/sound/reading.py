@@ -90,4 +90,5 @@ def _mixed(block: Array, axis: int) -> Array:
     """Return the mean of the channels, silent where a file of floats holds no finite number."""
     import numpy as np
 
-    return np.nan_to_num(np.asarray(block.mean(axis=axis)), posinf=0.0, neginf=0.0)
+    mixed: Array = np.nan_to_num(block.mean(axis=axis), posinf=0.0, neginf=0.0)
+    return mixed
