@@ -12,6 +12,7 @@ import msgspec
 
 from lsml.errors import LsmlError
 from lsml.labeling.clock import Clock
+from lsml.wording import one_line
 
 if TYPE_CHECKING:
     from lsml.arrays import Array
@@ -71,6 +72,7 @@ class Series(msgspec.Struct, frozen=True):
         if not parts:
             raise UnreadableSeries("the time series has no rows")
         values = np.concatenate([part.values for part in parts])
+        self._check_channels(values)
         times = (
             np.concatenate([part.times for part in parts]) if self.time else np.arange(len(values), dtype=np.float64)
         )
@@ -86,6 +88,21 @@ class Series(msgspec.Struct, frozen=True):
         if not within.any():
             raise UnreadableSeries(f"the time series has no row from {self.begin:g} to {self.end:g}")
         return Points(times[within], values[within])
+
+    def _check_channels(self, values: Array) -> None:
+        """Raise UnreadableSeries where a channel that the tag names has no number, but texts with digits, such as 0,5."""
+        import numpy as np
+
+        for column in np.flatnonzero(np.isnan(values).all(axis=0))[: len(self.channels)]:
+            name = self.channels[column]
+            for names, columns in self._texts():
+                cells = columns[self._indices(names)[1][column]]
+                text = next((cell for cell in cells if isinstance(cell, str) and any(map(str.isdecimal, cell))), None)
+                if text is not None:
+                    raise UnreadableSeries(
+                        f"the channel {name} of the time series holds no number, but `{one_line(text)}`; write numbers with "
+                        "a decimal point and no unit"
+                    )
 
     def names(self) -> list[str]:
         """Return the names of the columns; of a CSV only the heading is read. Raises UnreadableSeries where a needed one

@@ -51,6 +51,16 @@ def test_columns_are_found_by_name_in_csv_and_json_and_gaps_are_nan(content, att
     np.testing.assert_array_equal(points.values, [[1, 2], [3, math.nan], [5, 6]])
 
 
+def test_a_channel_whose_numbers_have_commas_or_units_is_refused_and_one_without_values_is_not(tmp_path):
+    said = (
+        r"^the channel Y of the time series holds no number, but `{}`; write numbers with a decimal point and no unit$"
+    )
+    for written in ("0,5", "7 kg"):
+        with pytest.raises(UnreadableSeries, match=said.format(written)):
+            read(f"time;x;y\n0;1;none\n1;3;{written}\n", tmp_path, 'timeColumn="time" sep=";"')
+    assert np.isnan(read("time;x;y\n0;1;none\n1;3;\n", tmp_path, 'timeColumn="time" sep=";"').values[:, 1]).all()
+
+
 def test_a_file_without_a_heading_has_columns_by_number(tmp_path):
     path = tmp_path / "plain.csv"
     path.write_text("5,1,2\n6,3,4\n")
