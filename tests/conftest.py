@@ -15,6 +15,9 @@ from lsml.server.app import create_app
 from lsml.store import Store
 from lsml.store.queue import open_queue
 
+# As in every process of lsml; before anything imports numpy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 REPOSITORY = Path(__file__).parent.parent
 
 TOPICS = """<View>

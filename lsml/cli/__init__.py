@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -97,6 +98,8 @@ class _Verbs(click.Group):
             # A label in another script must not fail a command whose output is a pipe of ASCII or cp1252.
             sys.stdout.reconfigure(errors="backslashreplace")
         leave_no_core()
+        # Threads of OpenBLAS wait in busy loops: on busy cores a fit by several takes many times as long as by one.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         try:
             return super().main(*args, **kwargs)
         except LsmlError as error:

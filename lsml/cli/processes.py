@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"  # the folder in which processes share the counters of /metrics
 # Threads of linear algebra wait in busy loops, so the processes share the cores.
-_THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def processes_of(recipes: Sequence[Recipe]) -> int:

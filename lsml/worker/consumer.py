@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import signal
 import subprocess
 import threading
@@ -30,7 +31,7 @@ from lsml.store.runs import KINDS, Kind
 from lsml.tracing import span, with_parent
 from lsml.versions import sweep_attempt
 from lsml.worker.notify import notify
-from lsml.worker.processes import DONE, SUPERSEDED, UNREACHABLE, death, end, leaving_a_core, wait_briefly
+from lsml.worker.processes import DONE, SUPERSEDED, UNREACHABLE, death, end, wait_briefly
 from lsml.worker.sweeper import Sweeper
 
 _log = logging.getLogger(__name__)
@@ -166,7 +167,7 @@ class Worker:
             # The child ends when this pipe closes, so that no orphan goes on training.
             stdin=subprocess.PIPE,
             start_new_session=True,
-            env=with_parent(leaving_a_core()),
+            env=with_parent(os.environ),
         )
         began = beaten = time.monotonic()
         try:

@@ -1,4 +1,4 @@
-"""The process of a run: its environment, its ending, and the meaning of its exit code."""
+"""The process of a run: its ending, and the meaning of its exit code."""
 
 from __future__ import annotations
 
@@ -11,14 +11,6 @@ _log = logging.getLogger(__name__)
 _NICENESS = 10  # of a run
 # Exit codes of a process that wrote its end, of one whose claim was gone, and of one that the database did not answer.
 DONE, SUPERSEDED, UNREACHABLE = 0, 75, 76
-
-
-def leaving_a_core() -> dict[str, str]:
-    """Return the environment of a run: linear algebra leaves one core to requests, unless the user sets it otherwise.
-
-    OpenBLAS threads wait by spinning. That delayed requests by 6 ms, and did not speed up a fit of text-classifier.
-    """
-    return {"OPENBLAS_NUM_THREADS": str(max(1, (os.cpu_count() or 1) - 1)), **os.environ}
 
 
 def end(child: subprocess.Popen[bytes]) -> None:

@@ -45,6 +45,10 @@ def test_processes_answer_at_one_address_count_together_and_replace_one_that_die
         assert {process.environ()["OMP_NUM_THREADS"] for process in first.values()} == {
             str(max(1, (os.cpu_count() or 1) // 2))
         }
+        (computing,) = {
+            process.environ()["OPENBLAS_NUM_THREADS"] for process in (*first.values(), backend.child("work"))
+        }
+        assert computing == os.environ["OPENBLAS_NUM_THREADS"] == "1"
 
         def ask() -> int:
             return httpx.post(f"{backend.address}/predict", json=ASK, timeout=30, trust_env=False).status_code
