@@ -20,6 +20,7 @@ from lsml.controls.base import Anchor, Control, Decoded, Region
 from lsml.controls.regions import RegionControl
 from lsml.errors import FetchError
 from lsml.labeling import AnnotatedTask, Annotation
+from lsml.labeling.annotated import many
 from lsml.labeling.needed import with_regions, without_regions
 from lsml.labeling.objects import Fetch, Unreadable
 from lsml.labeling.remarks import Reason, Remark, lost, matter
@@ -36,8 +37,8 @@ _TOLD = 8  # the most sentences of a report
 class LeftOut(msgspec.Struct, frozen=True):
     """A part of annotations that was left out or read differently: one reason, of one control.
 
-    `count` of `total` regions, whose name in messages is `regions` ("boxes"); `subject`: the exact part, such as a
-    label; `near`: similar labels of the config; `task`: the id of the first task.
+    `count` of `total` regions, whose name in messages is `regions` ("boxes"); of tasks where their data could not be read;
+    `subject`: the exact part, such as a label; `near`: similar labels of the config; `task`: the id of the first task.
     """
 
     reason: str
@@ -57,14 +58,15 @@ class LeftOut(msgspec.Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """A line with what was left out, the reason, the first task, and what to do."""
+        if self.reason not in tuple(Reason):
+            return f"{self.control}: {many(self.count, 'annotated task')} left out: {self.subject}"
         subject = f"`{self.subject}`" if self.reason in (Reason.UNKNOWN_LABEL, Reason.OTHER_CONTROL) else self.subject
         what, fix = matter(self.reason, subject)
         if self.near:
             fix = f"near: {', '.join(self.near)}"
         done = "left out" if self.lost else "understood"
         of = f"{self.count} of {self.total}" if self.total >= self.count else str(self.count)
-        told = "; ".join(filter(None, (what, fix, f"first: task {self.task}")))
-        return f"{self.control}: {of} {self.regions} {done}: {told}"
+        return f"{self.control}: {of} {self.regions} {done}: {what}; {fix}; first: task {self.task}"
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,6 @@ def learn(
             for control in model.controls:
                 if control.control_tag.name not in seen:
                     seen.add(control.control_tag.name)
-                    regions[control.control_tag.selector] += 1
                     remarks.append((control, Remark(error.reason, f"task {task.id}: {error}")))
             continue
         for template, control in model.copies(task.data):

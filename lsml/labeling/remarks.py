@@ -117,8 +117,8 @@ class Misread(ValueError):
 
 
 def matter(reason: str, subject: str) -> tuple[str, str]:
-    """Return the fault of regions, and what to do. For a reason outside of `Reason`, the subject is the whole sentence."""
-    phrase, fix = _SENTENCES.get(reason, ("{subject}", ""))
+    """Return the fault of regions, by the text of a Reason, and what to do."""
+    phrase, fix = _SENTENCES[reason]
     return phrase.replace("{subject}", subject), fix
 
 

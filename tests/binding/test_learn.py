@@ -62,6 +62,14 @@ def test_a_label_of_any_characters_is_told_short_on_one_line_and_as_unicode(tmp_
     assert [one.subject for one in report] == [f" [2J  {'x' * 291}..."]
 
 
+def test_tasks_that_cannot_be_read_are_counted_as_tasks_not_as_regions(tmp_path):
+    _, report = learnt(bound(tmp_path, BOXES), [[box("Moth"), box("Moth")], []], data=5)
+    assert [one.sentence for one in report] == [
+        "RectangleLabels#c: 2 annotated tasks left out: task 1: Image#o shows $o, which is a number in this task; expected "
+        "a URL or a path"
+    ]
+
+
 def test_a_label_that_differs_by_capitals_is_that_one_and_it_is_said(tmp_path):
     answers, report = learnt(bound(tmp_path, BOXES), [[box("Butterfly"), box("moth")]])
     assert [value.label for value in answers[0]["c"][0]] == ["butterfly", "Moth"]
