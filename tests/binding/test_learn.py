@@ -63,10 +63,11 @@ def test_a_label_of_any_characters_is_told_short_on_one_line_and_as_unicode(tmp_
 
 
 def test_tasks_that_cannot_be_read_are_counted_as_tasks_not_as_regions(tmp_path):
-    _, report = learnt(bound(tmp_path, BOXES), [[box("Moth"), box("Moth")], []], data=5)
+    labels = f'{TEXT}<Labels name="c" toName="o"><Label value="Person"/></Labels>'
+    span = region("labels", "labels", ["Person"], start=0, end=3)
+    _, report = learnt(bound(tmp_path, labels), [[span, span], []], data=None)
     assert [one.sentence for one in report] == [
-        "RectangleLabels#c: 2 annotated tasks left out: task 1: Image#o shows $o, which is a number in this task; expected "
-        "a URL or a path"
+        "Labels#c: 2 annotated tasks left out: task 1: Text#o shows $o, which is null in this task"
     ]
 
 
