@@ -192,6 +192,18 @@ def test_a_number_of_the_confusion_leads_to_its_tasks(learnt):
     assert all(row["holds"] in page and f">{row['task']}<" in page for row in told["rows"])
 
 
+def test_where_no_held_out_task_is_stored_the_pages_say_why(backend):
+    made = backend(LEARNING)
+    for first in (1, 41):
+        made.annotate(tickets(40, seed=first), first_id=first)
+        made.train()
+    made.post("/webhook", {"action": "TASKS_DELETED", "project": PROJECT, "tasks": [{"id": id} for id in range(1, 81)]})
+    for path in (f"{AT}/compare", f"{AT}/mistakes?control=topic&people=Bug&model=Billing"):
+        page = shown(made, path)
+        assert "No annotated task of the validation set is stored here." in page
+        assert "held-out task" not in page
+
+
 @pytest.mark.parametrize("query", [{}, {"control": "no such"}])
 def test_mistakes_of_a_control_that_is_not_there_are_not_found(learnt, query):
     answer = learnt.client.get(f"/api{AT}/mistakes", query_string=query)
