@@ -10,7 +10,6 @@ from msgspec import Meta
 from lsml.adapters.base import TRAINING, Example, Progress, Target
 from lsml.adapters.parts.regressions import Fitter, HeldOut, LogisticOptions, temperature
 from lsml.adapters.parts.state import as_array
-from lsml.adapters.parts.threads import fitting_threads
 from lsml.errors import NotEnoughData
 from lsml.values import Choice, Scored
 
@@ -100,12 +99,11 @@ class LinearHead:
     ) -> LinearHead:
         """Return a head for rows (examples, features), dense or sparse, and their labels. `options` has C and class_weight."""
         fitter = Fitter(options, rows, len(learnt.labels), seed)
-        with fitting_threads(rows):
-            if multiple:
-                weights, biases, left_out = _fit_each(fitter, learnt, progress)
-            else:
-                progress(0.0, f"fitting {len(learnt.labels)} labels")
-                weights, biases, left_out = _fit_one(fitter, learnt)
+        if multiple:
+            weights, biases, left_out = _fit_each(fitter, learnt, progress)
+        else:
+            progress(0.0, f"fitting {len(learnt.labels)} labels")
+            weights, biases, left_out = _fit_one(fitter, learnt)
         return cls(learnt.labels, multiple=multiple, weights=weights, biases=biases, temperature=temperature(left_out))
 
     def values(self, rows: Rows) -> list[Scored]:

@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from lsml.adapters.base import TRAINING, Example, Progress
 from lsml.adapters.parts.state import State, as_array
-from lsml.adapters.parts.threads import fitting_threads
 from lsml.errors import NotEnoughData
 from lsml.values import Number, Value
 
@@ -73,8 +72,7 @@ class NumberHead:
             progress(column / (1 + members), f"fitting model {column + 1} of {1 + members}")
             # Column 0 is fitted on all examples; column k without the k-th share.
             learnt = np.sort(order[np.arange(len(target)) % members != column - 1])
-            with fitting_threads(rows):
-                model = Ridge(alpha=alpha, solver=solver, random_state=seed).fit(rows[learnt], target[learnt])
+            model = Ridge(alpha=alpha, solver=solver, random_state=seed).fit(rows[learnt], target[learnt])
             weights[:, column] = model.coef_
             biases[column] = model.intercept_
         # The deviation alone is not enough: that of equal floats can be a rounding error above 0.

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from lsml.adapters.parts.regressions import HeldOut, temperature
 from lsml.adapters.parts.state import State, as_array
-from lsml.adapters.parts.threads import fitting_threads
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -98,8 +97,7 @@ def _fitted(differences: Rows, answers: Array, closeness: float, seed: int) -> L
 
     # Without an intercept, so that swapping the items reverses the result.
     model = LogisticRegression(C=closeness, fit_intercept=False, max_iter=300, random_state=seed)
-    with fitting_threads(differences):
-        return model.fit(differences, answers)
+    return model.fit(differences, answers)
 
 
 def _advised(

@@ -1,14 +1,8 @@
-"""The threads of linear algebra. They wait in busy loops, so small fits are faster with one thread."""
+"""Threads of linear algebra. They wait in busy loops, so many small fits are faster with one thread."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from lsml.arrays import Rows
-
-_MANY: Final = 1_000_000  # numbers in dense features from which threads are faster
+from contextlib import AbstractContextManager
 
 
 def one_thread() -> AbstractContextManager[object]:
@@ -18,9 +12,3 @@ def one_thread() -> AbstractContextManager[object]:
 
     limits: AbstractContextManager[object] = threadpool_limits(1)
     return limits
-
-
-def fitting_threads(rows: Rows) -> AbstractContextManager[object]:
-    """Return a context for fitting linear models to rows (examples, features): one thread, unless they are dense and many."""
-    # Products of sparse matrices have one thread anyway.
-    return one_thread() if hasattr(rows, "nnz") or rows.size < _MANY else nullcontext()

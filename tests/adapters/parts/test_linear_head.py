@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
 
 from lsml.adapters.base import Target, silent
 from lsml.adapters.parts import regressions
@@ -31,11 +30,11 @@ def world(count, multiple, seed=0):
     return rows, [Example(row, *of_row) for row, of_row in zip(rows, labels, strict=True)]
 
 
-def fit(count, multiple, *, progress=silent, **options):
+def fit(count, multiple, **options):
     rows, examples = world(count, multiple)
     learnt = labelled(examples, Target(("A", "B", "C"), multiple=multiple), "points")
     chosen = TextClassifier.Options(**options)
-    return LinearHead.fit(rows, learnt, multiple=multiple, options=chosen, seed=0, progress=progress)
+    return LinearHead.fit(rows, learnt, multiple=multiple, options=chosen, seed=0, progress=silent)
 
 
 def errors(head, multiple):
@@ -97,13 +96,3 @@ def test_where_all_were_right_it_is_not_certain():
     logits = np.tile([0.0, 1.0], (50, 1))
     found = temperature([HeldOut(logits, np.ones(50, dtype=int))])
     assert 0.05 < found < 0.5
-
-
-@pytest.mark.parametrize("multiple", [False, True])
-def test_a_small_fit_takes_one_thread_and_leaves_the_others_as_they_were(multiple):
-    def threads():
-        return [pool["num_threads"] for pool in threadpool_info()]
-
-    before, during = threads(), []
-    fit(30, multiple, progress=lambda *_: during.extend(threads()))
-    assert set(during) == {1} and threads() == before
