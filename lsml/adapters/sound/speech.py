@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from lsml.adapters.base import MACHINE, PREDICTIONS, Adapter, Data, NamedWeights, Target
-from lsml.adapters.sound.reading import SOUNDS
+from lsml.adapters.sound.reading import SOUNDS, read_sound
 from lsml.adapters.sound.voice import Speech, speeches
 from lsml.adapters.sound.whisper import LONGEST_S, RATE, Words, downloads_of_whisper, lacking, load_whisper, words_of
 from lsml.errors import AdapterError
@@ -100,6 +100,8 @@ class SpeechAdapter(Adapter[SpeechOptions]):
         """Return one text for each recording (path) with speech. Raises AdapterError if a recording cannot be read."""
         if not self.ready:
             return [[] for _ in batch]
+        for path in batch:
+            read_sound(path)  # what is no sound fails before any other is transcribed in vain, which takes long
         return [self._values(path) for path in batch]
 
     def _values(self, path: Path) -> list[Value]:

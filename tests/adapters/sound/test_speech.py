@@ -99,6 +99,15 @@ def test_what_is_no_sound_is_named(tmp_path):
 
 
 @pytest.mark.models
+def test_what_is_no_sound_fails_before_others_are_transcribed(tmp_path, monkeypatch):
+    monkeypatch.setattr("lsml.adapters.sound.speech.load_whisper", lambda *_: pytest.fail("it was transcribed"))
+    (tmp_path / "text.wav").write_text("no sound at all")
+    sound = write_sound(tmp_path / "hum.wav", drawn_sound("Hum", np.random.default_rng(1), 1.0))
+    with pytest.raises(AdapterError, match=r"^text\.wav: is not a sound or video file"):
+        new().predict([sound, tmp_path / "text.wav"])
+
+
+@pytest.mark.models
 @speaks
 def test_the_gallerys_recipe_writes_down_what_is_said(recordings, tmp_path):
     backend = Backend(REPOSITORY / "recipes" / "transcription.yaml", tmp_path / "data")
