@@ -23,6 +23,7 @@ from tests.support.plugins import SeenBoxes, register
 pytestmark = pytest.mark.slow
 ALWAYS_BOXES = "tags: {RectangleLabels: seen-boxes}\ntraining: {every: 1000, quiet: 0s, promote: always}\n"
 LEARNING = "training: {every: 1000, quiet: 0s, promote: always}\n"
+TITLE = f"Tickets {'W' * 120}"  # nothing in it can be broken
 PAGES = {"overview": "/", "project": f"/projects/{PROJECT_KEY}", "try": f"/projects/{PROJECT_KEY}/try",
          "compare": f"/projects/{PROJECT_KEY}/compare", "people": f"/projects/{PROJECT_KEY}/people",
          "mistakes": f"/projects/{PROJECT_KEY}/mistakes?control=topic&people=Bug&model=Bug", "queue": f"/projects/{PROJECT_KEY}/queue",
@@ -57,7 +58,7 @@ def browser(running: RunningBackend) -> Iterator[Any]:
 def learn(backend: RunningBackend, count: int) -> None:
     for id, (text, label) in enumerate(tickets(count), 1):
         told = event(id, text, label, completed_by=1 + id % 3)
-        backend.post("/webhook", {**told, "project": {**PROJECT, "label_config": TOPICS}})
+        backend.post("/webhook", {**told, "project": {**PROJECT, "title": TITLE, "label_config": TOPICS}})
     backend.post("/webhook", {"action": "START_TRAINING", "project": PROJECT})
     backend.settled(PROJECT_KEY)
 
