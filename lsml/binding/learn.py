@@ -16,7 +16,7 @@ from lsml.binding.model import BoundModel
 from lsml.binding.needs import groups
 from lsml.binding.prompts import regions_of
 from lsml.binding.reliability import Votes
-from lsml.controls.base import Anchor, Control, Decoded, Region
+from lsml.controls.base import Control, Decoded, Region
 from lsml.controls.regions import RegionControl
 from lsml.errors import FetchError
 from lsml.labeling import AnnotatedTask, Annotation
@@ -137,11 +137,12 @@ def learn(
             agreed = _agree(own, learn_from, weights)
             if agreed:
                 answers[name] = agreed
-        if model.needs and model.copied:
+        if model.copied and (model.needs or model.asks_messages):
+            reason = Reason.OTHER_REGION if model.needs else Reason.OTHER_MESSAGE
             for control in model.controls:
                 astray = _astray(control, model.copies(task.data), annotations)
                 regions[control.control_tag.selector] += astray
-                remarks += [(control, Remark(Reason.OTHER_REGION))] * astray
+                remarks += [(control, Remark(reason))] * astray
     return Taught(answers, task.data, tuple(remarks), regions)
 
 
@@ -177,12 +178,10 @@ def _heard(annotations: Sequence[Annotation], learn_from: LearnFrom) -> Sequence
 
 
 def _astray(control: Control, copies: Sequence[tuple[Control, Control]], annotations: Sequence[Annotation]) -> int:
-    """Return the number of answers to a control about regions that it is not asked about."""
-    about = {
-        copy.anchor.region["id"] for template, copy in copies if template is control and isinstance(copy.anchor, Anchor)
-    }
+    """Return the number of answers to a control about regions or messages that it is not asked about."""
+    asked = [copy for template, copy in copies if template is control]
     given = (region for annotation in annotations for region in regions_of(control, annotation.result))
-    return sum(region.get("id") not in about for region in given)
+    return sum(not any(copy.owns(region) for copy in asked) for region in given)
 
 
 def votes(models: Sequence[BoundModel], known: Sequence[str], task: AnnotatedTask, fetch: Fetch) -> Iterator[Votes]:

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     OTHER_CONTROL = "another control"
     NO_REGION = "not a region"
     OTHER_REGION = "another region"
+    OTHER_MESSAGE = "another message"
     NOT_UNICODE = "not Unicode"
     ACCEPTED = "accepted prediction"
     SUBMITTED = "submitted"
@@ -73,6 +74,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     Reason.OTHER_REGION: (
         "for a region that the model does not get",
         "`needs` names the tags of these regions, and their task's latest annotation has them",
+    ),
+    Reason.OTHER_MESSAGE: (
+        "for a message that the model does not get",
+        "it has those of the task's data, of the roles in `whenRole`",
     ),
     Reason.NOT_UNICODE: (
         "with half of a surrogate pair, which is not a character",

@@ -10,12 +10,13 @@ import json
 
 from click.testing import CliRunner
 
-from lsml.binding import bind
+from lsml.binding import Tally, bind
 from lsml.cli import main
-from lsml.labeling import parse_labeling_config
+from lsml.labeling import AnnotatedTask, Annotation, parse_labeling_config
 from lsml.recipe import load_recipe
-from lsml.values import Choice
-from tests.conftest import tickets
+from lsml.values import Choice, Number
+from tests.conftest import tickets, write_recipe
+from tests.support.fetching import no_fetch
 
 CHAT = """<View>
   <Chat name="chat" value="$chat" editable="false"/>
@@ -109,3 +110,21 @@ def test_the_version_of_a_config_without_roles_stays(tmp_path):
       <Choices name="b" toName="t" visibleWhen="choice-selected" whenTagName="a"><Choice value="C"/></Choices></View>"""
     (_, asked) = bind(load_recipe(path), parse_labeling_config(config)).models
     assert asked.facts(None)[5][0][-1] == [{"when": "choice-selected", "tag_name": "a", "values": ()}]
+
+
+def test_answers_about_messages_that_the_task_lacks_are_counted(tmp_path):
+    recipe = load_recipe(write_recipe(tmp_path, TAGS, config=None))
+    binding = bind(recipe, parse_labeling_config(CHAT))
+    one, other = annotated(1, [("a bill", "Billing")]), annotated(2, [("a crash", "Bug")])
+    result = tuple(one["annotations"][0]["result"] + other["annotations"][0]["result"])
+    taught = binding.learn(AnnotatedTask("1", one["data"], (Annotation("1", result),)), no_fetch)
+    tally = Tally()
+    tally.add("1", taught)
+    assert [answer for answers in taught.answers.values() for answer in answers] == [
+        (Choice("Billing"),), (Number(2.0),)
+    ]  # fmt: skip
+    assert [left.sentence for left in tally.report()] == [
+        f"{control}: 1 of 2 {called} left out: for a message that the model does not get; it has those of the task's data, of "
+        "the roles in `whenRole`; first: task 1"
+        for control, called in (("Choices#topic", "answers"), ("Rating#stars", "answers"))
+    ]
