@@ -281,15 +281,17 @@ def _predict_all(
     floor: float,
 ) -> list[Sequence[Value] | None]:
     """Return the adapter's values for each reading; None where it failed on one. A batch that fails is repeated one by one."""
-    if not where:
-        return []
-    try:
-        return list(ask([reading.view.data for _, reading in where], floor))
-    except Exception as error:
-        unforeseen = not isinstance(error, LsmlError)  # other errors have a message for each task
-        _log.warning(
-            "%s failed on a batch of %d; predicting its tasks one by one", model.key, len(where), exc_info=unforeseen
-        )
+    if len(where) > 1:
+        try:
+            return list(ask([reading.view.data for _, reading in where], floor))
+        except Exception as error:
+            unforeseen = not isinstance(error, LsmlError)  # other errors have a message for each task
+            _log.warning(
+                "%s failed on a batch of %d; predicting its tasks one by one",
+                model.key,
+                len(where),
+                exc_info=unforeseen,
+            )
     return _one_by_one(model, where, outcomes, lambda reading: ask([reading.view.data], floor)[0])
 
 

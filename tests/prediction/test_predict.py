@@ -171,6 +171,14 @@ def test_what_a_model_says_of_its_failure_is_passed_on_without_a_traceback(run, 
     assert "Traceback" not in caplog.text
 
 
+def test_a_task_alone_is_asked_once_where_the_model_fails_and_one_of_several_once_more(run, monkeypatch):
+    asked, predict = [], Scripted.predict
+    monkeypatch.setattr(Scripted, "predict", lambda self, batch: asked.append(len(batch)) or predict(self, batch))
+    run(TOPICS, "refuse")
+    run(TOPICS, "Bug=0.9", "refuse")
+    assert asked == [1, 2, 1, 1]
+
+
 def test_pretrained_classes_match_labels_by_name_without_regard_to_case_and_others_are_dropped(run):
     (outcome,) = run(TOPICS, "bUG=0.6 spam=0.9")
     assert shown(outcome) == ["Bug"]
