@@ -195,8 +195,11 @@ def _each(value_span: _ValueSpan | None, length: int) -> list[tuple[int, int] | 
 
 
 def _object(text: str) -> tuple[int, int]:
-    """Return start and end of the JSON object, which models put into fences and sentences; -1 where there is none."""
-    return text.find("{"), text.rfind("}") + 1
+    """Return start and end of the JSON object, which models put into fences and sentences, and after thoughts, in which may
+    be braces, too; -1 where there is none.
+    """
+    thought = 0 if text.lstrip().startswith("{") else max(0, text.find("</think>"))
+    return text.find("{", thought), text.rfind("}") + 1
 
 
 def _no_constant(name: str) -> float:

@@ -145,9 +145,16 @@ def test_a_wrong_answer_is_repaired_once_else_dropped(case, caplog):
             assert why in json.loads(web.asked[1].body)["messages"][3]["content"]
 
 
-def test_fences_and_sentences_around_an_answer_are_left_out():
-    with language_model(lambda text, schema: 'Sure:\n```json\n{ "topic" : "Bug" }\n```', share=1.0) as web:
+@pytest.mark.parametrize("before", ["Sure:\n", '<think>perhaps {"topic": "Billing"}</think>\n', "so {}.\n</think>"])
+def test_fences_sentences_and_thoughts_around_an_answer_are_left_out(before):
+    with language_model(lambda text, schema: before + '```json\n{ "topic" : "Bug" }\n```', share=1.0) as web:
         assert llm(web).predict(["a bug"]) == [[Choice("Bug", 1.0)]]
+
+
+def test_an_answer_may_speak_of_thoughts():
+    with language_model(lambda text, schema: json.dumps({"summary": "</think> {}"})) as web:
+        [[summary]] = llm(web, [SUMMARY]).predict(["a text"])
+    assert summary.text == "</think> {}"
 
 
 # (what the endpoint answers, its sentence)
