@@ -323,6 +323,9 @@ def words(encoding: Encoding, text: str) -> list[Word]:
         ):
             continue
         start, end = offsets[first][0], offsets[index - 1][1]
+        # Tokenizers that drop accents end a token before them.
+        while end < len(text) and is_mark(text[end]) and not (index < len(offsets) and offsets[index][0] == end):
+            end += 1
         while start < end and text[start].isspace():
             start += 1
         while start < end and text[end - 1].isspace():

@@ -233,6 +233,14 @@ def test_words_end_at_signs_and_between_characters_that_need_no_spaces():
     assert found == ["Zoé", "met", "O", "'", "Neil", ",", "(", "Bob", ")", "in", "東", "京", "都", "e\u0301t"]
 
 
+def test_a_word_ends_after_its_last_accent_though_the_tokenizer_drops_it(tagged):
+    text = "Anne\u0301\u0302 e\u0301. Bob\u0301"
+    [encoding] = tagged._windows.encode([text])
+    assert [text[word.start : word.end] for word in words(encoding, text)] == [
+        "Anne\u0301\u0302", "e\u0301", ".", "Bob\u0301"
+    ]  # fmt: skip
+
+
 def test_half_a_character_costs_nothing(learnt):
     assert said(learnt, "\ud83d Anna lives in Paris .")[-1] == ("Paris", "LOC")
 
