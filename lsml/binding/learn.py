@@ -27,7 +27,7 @@ from lsml.labeling.remarks import Reason, Remark, lost, matter
 from lsml.labeling.view import View
 from lsml.recipe import LearnFrom
 from lsml.values import Value, label_of
-from lsml.wording import one_line
+from lsml.wording import JSON, one_line
 
 _SUBJECTS = 20  # the most different subjects, such as labels, of one control and reason
 _SUBJECT = 300  # the most characters of a subject
@@ -317,21 +317,33 @@ def _answers(
 ) -> tuple[list[Given], list[Remark]]:
     """Return every answer to a control, oldest first; and remarks on what was left out.
 
-    An annotation without an answer to this control, but with answers to unknown controls, is no answer: the control may
-    have been renamed.
+    An annotation without an answer to this control, but with answers to unknown controls or to none, is no answer: the
+    control may have been renamed.
     """
     answers: list[Given] = []
     remarks: list[Remark] = []
     for annotation in annotations:
         own = regions_of(control, annotation.result)
-        if not own and annotation.id in strange and isinstance(control, RegionControl):
-            remarks += [Remark(Reason.OTHER_CONTROL, name) for name in strange[annotation.id]]
+        nobodys = [Remark(Reason.NO_REGION, entry) for entry in _without_control(annotation.result)]
+        remarks += nobodys
+        others = strange.get(annotation.id, ())
+        if not own and (others or nobodys) and isinstance(control, RegionControl):
+            remarks += [Remark(Reason.OTHER_CONTROL, name) for name in others]
             continue
         decoded = _named(control, control.decode(own, view))
         remarks += decoded.remarks
         if decoded.values is not None:
             answers.append(Given(decoded.values, annotation))
     return answers, remarks
+
+
+def _without_control(result: Sequence[object]) -> Iterator[str]:
+    """Yield a name for people of each entry that is no region of any control, and no relation of two regions."""
+    for entry in result:
+        if not isinstance(entry, dict):
+            yield JSON.shown(entry)
+        elif not isinstance(entry.get("from_name"), str) and entry.get("type") != "relation":
+            yield "an entry without `from_name`"
 
 
 def _named(control: Control, decoded: Decoded) -> Decoded:
