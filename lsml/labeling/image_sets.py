@@ -140,14 +140,15 @@ def _yolo(path: Path, images: Sequence[Path]) -> ImageSet:
             continue
         found.images[image] = []
         for number, line in enumerate(labels.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if not line.strip():
+                continue
             numbers = _numbers(line.split())
-            if numbers and (len(numbers) < 5 or len(numbers) % 2 == 0 or int(numbers[0]) not in names):
+            if len(numbers) < 5 or len(numbers) % 2 == 0 or int(numbers[0]) not in names:
                 raise RequestError(
                     f"{labels}:{number}: expected a class number below {len(names)}, and a box or an outline in "
                     "fractions"
                 )
-            if numbers:
-                lines.append((image, int(numbers[0]), numbers[1:]))
+            lines.append((image, int(numbers[0]), numbers[1:]))
     if lines and all(len(numbers) == _ROTATED - 1 for *_, numbers in lines):
         raise RequestError(
             f"{path}: seems to hold rotated boxes, which are not supported; write them as JSON for Label Studio"

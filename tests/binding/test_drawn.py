@@ -118,7 +118,9 @@ def test_a_yolo_folder_becomes_tasks(binding, tmp_path, names):
 
 REFUSED = {
     "a class without a name": ("labels/train/a.txt", "7 0.5 0.5 0.1 0.1\n", "labels/train/a.txt:1: expected a class number"),
-    "a line that is no box": ("labels/train/a.txt", "0 0.5 x 0.1 0.1\n0 1 2\n", "labels/train/a.txt:2: expected a class number"),
+    "a line that is no box": ("labels/train/a.txt", "0 0.5 0.5 0.1 0.1\n\n0 1 2\n", "labels/train/a.txt:3: expected a class number"),
+    "a line of no numbers": ("labels/train/a.txt", "car 0.5 0.5 0.1 0.1\n", "labels/train/a.txt:1: expected a class number"),
+    "a number that is none": ("labels/train/a.txt", "0 0.5 nan 0.1 0.1\n", "labels/train/a.txt:1: expected a class number"),
     "rotated boxes": ("labels/train/a.txt", "0 0 0 1 0 1 1 0 1\n", "seems to hold rotated boxes, which are not supported"),
     "poses": ("data.yaml", "names: [car]\nkpt_shape: [17, 3]\n", "the set holds poses, which are not supported"),
     "no names": ("data.yaml", "nc: 2\n", "data.yaml: has no `names`"),
