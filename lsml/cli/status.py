@@ -72,12 +72,17 @@ def _status(recipe: Recipe, store: Store, row: ProjectRow) -> dict[str, object]:
     from msgspec import to_builtins
 
     from lsml.cli.live import trouble_or_work
+    from lsml.errors import VersionError
     from lsml.learning.due import changes_needed, counts
     from lsml.learning.outlook import curve_of, outlook_of
     from lsml.versions import card_of, model_version
 
     served = store.versions.served(row.key)
-    card = card_of(served) if served is not None else None
+    card, unreadable = None, []
+    try:
+        card = card_of(served) if served is not None else None
+    except VersionError as error:
+        unreadable = [str(error)]
     binding = bind_config(recipe, None, row)
     name = model_version(binding, served.number if served else 0, card, row.key)
     usable, changes = counts(store, recipe, row.key)
@@ -86,7 +91,7 @@ def _status(recipe: Recipe, store: Store, row: ProjectRow) -> dict[str, object]:
         "project": row.key, "title": row.title, "promoted": row.promoted, "model_version": name,
         "metrics": to_builtins(card.metrics) if card else {}, "annotations": usable, "changes_since_last_run": changes,
         "changes_needed": changes_needed(recipe, usable, changes),
-        "work": [*binding.paused, *trouble_or_work(store, row.key)],
+        "work": [*unreadable, *binding.paused, *trouble_or_work(store, row.key)],
         "curve": to_builtins(curve_of(store, row.key)),
         "outlook": {**to_builtins(outlook), "sentence": outlook.sentence},
     }  # fmt: skip

@@ -26,8 +26,10 @@ from lsml.cli.relabelling import told_survey
 from lsml.metrics import Metrics
 
 if TYPE_CHECKING:
+    from lsml.errors import VersionError
     from lsml.recipe import Recipe
-    from lsml.store import ProjectRow, Store
+    from lsml.store import ProjectRow, Store, VersionRow
+    from lsml.versions import Card
 
 
 @click.command("versions", short_help="List the versions.")
@@ -57,16 +59,15 @@ def command(
 ) -> None:
     """List the versions of each project of RECIPE with their held-out metrics, and which one is promoted.
 
+    A version whose card cannot be read is listed with the error.
+
     With --labels, show the effect of RECIPE, and of a future labeling config, on the annotations so far: which labels are
     kept, renamed (`labels: {Bug: {was: [Defect]}}`) and dropped. Nothing is changed.
     """
     import json
     from datetime import datetime
 
-    import msgspec
-
     from lsml.errors import RequestError
-    from lsml.versions import card_of
 
     recipe = open_recipe(recipe_path)
     store = open_store(recipe, data_dir)
@@ -79,7 +80,7 @@ def command(
     if as_json:
         listed = [
             {"project": row.key, "title": row.title, "version": version.number, "promoted": version.number == row.promoted,
-             "card": msgspec.to_builtins(card_of(version))}
+             **_card_as_json(_card_or_error(version))}
             for row in rows for version in store.versions.of_project(row.key)
         ]  # fmt: skip
         click.echo(json.dumps(listed, indent=1))
@@ -89,20 +90,42 @@ def command(
     for row in rows:
         for version in store.versions.of_project(row.key):
             count += 1
-            card = card_of(version)
-            metrics = ", ".join(_judged(name, judged) for name, judged in card.metrics.items())
+            card = _card_or_error(version)
             mark = "  promoted" if version.number == row.promoted else ""
             made = datetime.fromtimestamp(version.created_at).strftime("%Y-%m-%d %H:%M")
+            named = f"{shown_project(row)}  v{version.number}  {made}"
+            if isinstance(card, Exception):
+                out.print(f"{named}{mark}\n    {card}", markup=False)
+                continue
+            metrics = ", ".join(_judged(name, judged) for name, judged in card.metrics.items())
             examples = sum(model.examples for model in card.models.values())
-            out.print(
-                f"{shown_project(row)}  v{version.number}  {made}  {examples} examples  {metrics}{mark}", markup=False
-            )
+            out.print(f"{named}  {examples} examples  {metrics}{mark}", markup=False)
             out.print(f"    {card.verdict}", markup=False)
             for key, model in card.models.items():
                 if model.selection is not None:
                     out.print(f"    {key}: {model.selection.sentence}", markup=False)
     if not count:
         click.echo("no versions yet: annotate in Label Studio, or train on an export with `lsml train`")
+
+
+def _card_or_error(version: VersionRow) -> Card | VersionError:
+    """Return the card of a version; the error where it cannot be read."""
+    from lsml.errors import VersionError
+    from lsml.versions import card_of
+
+    try:
+        return card_of(version)
+    except VersionError as error:
+        return error
+
+
+def _card_as_json(card: Card | VersionError) -> dict[str, object]:
+    """Return the entries of a version in --json: its card, or in its place null and the error."""
+    import msgspec
+
+    if isinstance(card, Exception):
+        return {"card": None, "error": str(card)}
+    return {"card": msgspec.to_builtins(card)}
 
 
 def _print_labels(
