@@ -80,7 +80,7 @@ class Series(msgspec.Struct, frozen=True):
         if back.size:
             where = int(back[0]) + 2
             raise UnreadableSeries(
-                f"the times of a time series must be in order, but row {where} is before row {where - 1}"
+                f"the times of a time series must be in order, but row {where} is before row {where - 1}; sort its rows"
             )
         if self.begin is None or self.end is None:
             return Points(times, values)

@@ -129,10 +129,10 @@ def _predict_held(
             with predictor.computing:
                 if responding:
                     assert isinstance(adapter, InteractiveAdapter)
-                    predicted = _one_by_one(model, where, outcomes, _responder(binding, model, adapter, drawn))
+                    predicted = _one_by_one(model, tasks, where, outcomes, _responder(binding, model, adapter, drawn))
                 else:
                     floor = 0.0 if judging else model.floor
-                    predicted = _predict_all(model, partial(predictor.ask, adapter), where, outcomes, floor)
+                    predicted = _predict_all(model, partial(predictor.ask, adapter), tasks, where, outcomes, floor)
                 columns.take(model, adapter, rank, where, predicted, judging=judging)
         with predictor.computing:
             write_predictions(
@@ -276,6 +276,7 @@ def _length(data: object) -> int:
 def _predict_all(
     model: BoundModel,
     ask: Callable[[Sequence[Data], float], Sequence[Sequence[Value]]],
+    tasks: Sequence[Mapping[str, object]],
     where: Sequence[tuple[int, Reading]],
     outcomes: Sequence[Outcome],
     floor: float,
@@ -292,11 +293,12 @@ def _predict_all(
                 len(where),
                 exc_info=unforeseen,
             )
-    return _one_by_one(model, where, outcomes, lambda reading: ask([reading.view.data], floor)[0])
+    return _one_by_one(model, tasks, where, outcomes, lambda reading: ask([reading.view.data], floor)[0])
 
 
 def _one_by_one(
     model: BoundModel,
+    tasks: Sequence[Mapping[str, object]],
     where: Sequence[tuple[int, Reading]],
     outcomes: Sequence[Outcome],
     answer: Callable[[Reading], Sequence[Value]],
@@ -307,11 +309,12 @@ def _one_by_one(
         try:
             answered.append(answer(reading))
         except LsmlError as error:
-            outcomes[index].dropped.append(("adapter failed", f"{model.key} failed: {error}"))
+            outcomes[index].dropped.append(("adapter failed", _of_task(tasks[index], f"{model.key} failed: {error}")))
             answered.append(None)
         except Exception as error:
             _log.exception("%s failed on one task", model.key)
-            outcomes[index].dropped.append(("adapter failed", f"{model.key} failed: {type(error).__name__}"))
+            failed = f"{model.key} failed: {type(error).__name__}"
+            outcomes[index].dropped.append(("adapter failed", _of_task(tasks[index], failed)))
             answered.append(None)
     return answered
 
@@ -338,5 +341,5 @@ def _responder(
     return respond
 
 
-def _of_task(task: Mapping[str, object], error: LsmlError) -> str:
-    return f"task {task['id']}: {error}" if "id" in task else str(error)
+def _of_task(task: Mapping[str, object], what: object) -> str:
+    return f"task {task['id']}: {what}" if "id" in task else str(what)

@@ -101,7 +101,10 @@ def test_what_is_no_series_is_told_before_anything_is_asked_of_it(value, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("time,x,y\n1,2,3\n0,1,1\n", "the times of a time series must be in order, but row 2 is before row 1"),
+        (
+            "time,x,y\n1,2,3\n0,1,1\n",
+            "the times of a time series must be in order, but row 2 is before row 1; sort its rows",
+        ),
         ("time,x,y\n", "the time series has no rows"),
         ("time,x,y\nsoon,2,3\n", "the time column time: 'soon' is not a time; set `timeFormat` in the tag"),
         ("time,x,y\n1,2,3\n,1,1\n", "the time column time: '' is not a time; set `timeFormat` in the tag"),

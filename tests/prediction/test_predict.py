@@ -1,6 +1,7 @@
 """Values become checked regions; one that fails costs only itself."""
 
 import math
+import re
 from typing import ClassVar
 
 import pytest
@@ -120,7 +121,7 @@ def test_several_labels_are_shown_from_a_half_on(run):
 def test_one_text_that_breaks_the_model_costs_only_itself(run):
     outcomes = run(TOPICS, "Bug=1", "fail", "Billing=1")
     assert [shown(outcome) if outcome.prediction else None for outcome in outcomes] == [["Bug"], None, ["Billing"]]
-    assert outcomes[1].dropped == [("adapter failed", "topic:scripted failed: RuntimeError")]
+    assert outcomes[1].dropped == [("adapter failed", "task 1: topic:scripted failed: RuntimeError")]
 
 
 class Doubting(Scripted):
@@ -160,14 +161,17 @@ def test_each_task_of_many_is_answered_as_it_is_alone(run, combine, judging):
     alone = [run(HIDDEN, text, models=models, judging=judging)[0] for text in texts]
     for outcome in (*together, *alone):
         outcome.unread = dict.fromkeys(outcome.unread)  # which names the task
-        outcome.dropped = [(reason, "" if reason == "empty" else sentence) for reason, sentence in outcome.dropped]
+        outcome.dropped = [
+            (reason, "" if reason == "empty" else re.sub(r"^task \d+: ", "", sentence))
+            for reason, sentence in outcome.dropped
+        ]
     assert together == alone
     assert sum(outcome.prediction is not None for outcome in together) == 4
 
 
 def test_what_a_model_says_of_its_failure_is_passed_on_without_a_traceback(run, caplog):
     (outcome,) = run(TOPICS, "refuse")
-    assert outcome.dropped == [("adapter failed", "topic:scripted failed: weights.pt: was changed; restore it")]
+    assert outcome.dropped == [("adapter failed", "task 0: topic:scripted failed: weights.pt: was changed; restore it")]
     assert "Traceback" not in caplog.text
 
 

@@ -199,7 +199,7 @@ def test_a_series_that_cannot_be_read_costs_itself_alone():
     adapter = learnt([*activities(range(4)), Example(broken, marked), Example(lone, marked)], iterations=5)
     assert sorted(adapter.notes[1:]) == [
         "1 series not used for training: it has 1 channels, and another series has 2",
-        "1 series not used for training: the times of a time series must be in order, but row 2 is before row 1",
+        "1 series not used for training: the times of a time series must be in order, but row 2 is before row 1; sort its rows",
     ]
     with pytest.raises(AdapterError, match="the series has 1 channels, but the model was trained with 2"):
         adapter.predict([lone])
