@@ -11,7 +11,7 @@ from lsml.adapters.base import Adapter
 from lsml.binding import BoundModel, Reading, as_configured
 from lsml.controls.base import Control, ModelValues, ScoreKind, Threshold
 from lsml.controls.merging import merged
-from lsml.values import AssignedValues, DecidedSpans, Shape, Value
+from lsml.values import AssignedValues, Choice, DecidedSpans, Shape, Value
 
 ByTask = dict[int, ModelValues]  # what one model answered for one control, by the index of the task
 
@@ -43,6 +43,16 @@ class ControlValues(msgspec.Struct):
                     values = others
                 certainty = min((sure for sure in (certainty, unsure) if sure is not None), default=None)
             yield index, values, certainty
+
+    def label_scores(self, index: int) -> dict[str, float]:
+        """Return the score that the first model which people may see gave to each label of a choice, highest first."""
+        shown = next((of_model[index].values for of_model in self.visible if index in of_model), ())
+        rising = sorted(
+            (value.score, value.label) for value in shown if isinstance(value, Choice) and value.score is not None
+        )
+        # Of several classes with one label, the surest counts, as in the prediction.
+        scores = {label: score for score, label in rising}
+        return dict(sorted(scores.items(), key=lambda one: -one[1]))
 
     def _combined(
         self, by_model: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind

@@ -21,13 +21,15 @@ class Outcome(msgspec.Struct):
     control.
 
     `dropped` holds the reasons for no prediction, and for what was left out: (reason, sentence). `unread`: the same for
-    each model, by key, that could not read the task.
+    each model, by key, that could not read the task. `label_scores`: where they are asked for, the score of each label of
+    choices, by control.
     """
 
     prediction: dict[str, Any] | None = None
     values: dict[str, list[Value]] = {}
     dropped: list[tuple[str, str]] = []
     unread: dict[str, tuple[str, str]] = {}
+    label_scores: dict[str, dict[str, float]] = {}
 
 
 def write_predictions(

@@ -64,7 +64,7 @@ class Predictor:
     """A served version, ready to predict. `adapters` holds one for each of the binding's models, by key.
 
     `computing` is entered for all but the reading of the tasks' files. `ask` asks the models. `readings`: what was read
-    ahead.
+    ahead. `label_scores`: outcomes have the score of each label.
     """
 
     binding: Binding
@@ -74,6 +74,7 @@ class Predictor:
     computing: AbstractContextManager[None] = _FREELY
     ask: Ask = ask_directly
     readings: Readings = NOTHING
+    label_scores: bool = False
 
 
 def predict_tasks(
@@ -139,6 +140,11 @@ def _predict_held(
                 binding, tasks, columns, outcomes, predictor.model_version,
                 judging=judging, drawn=drawn if responding else (),
             )  # fmt: skip
+        if predictor.label_scores:
+            for column in columns:
+                for index in column.readings:
+                    if scores := column.label_scores(index):
+                        outcomes[index].label_scores[column.control.control_tag.name] = scores
 
 
 def _without_regions(task: Mapping[str, object]) -> Mapping[str, object]:

@@ -93,6 +93,13 @@ class Predictions(msgspec.Struct):
     why_not: Annotated[
         list[str] | UnsetType, Meta(description="Why tasks have no prediction; absent if all have one.")
     ] = UNSET
+    label_scores: Annotated[
+        list[dict[str, dict[str, float]]] | UnsetType,
+        Meta(
+            description="With `label_scores: true` in `params`, for each task the score of each label of choices, by "
+            "control, highest first."
+        ),
+    ] = UNSET
 
 
 class WebhookProject(msgspec.Struct):

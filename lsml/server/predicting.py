@@ -52,6 +52,7 @@ class _Asked:
     model_version: str | None
     interactive: bool
     drawn: Sequence[object]
+    label_scores: bool
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def _asked(payload: Mapping[str, object], most: int) -> _Asked:
         model_version=optional_text(payload, "model_version"),
         interactive=context is not None,
         drawn=drawn if isinstance(drawn, list) else (),
+        label_scores=params is not None and params.get("label_scores") is True,
     )
 
 
@@ -128,6 +130,8 @@ class Predicting:
         missing: Any = {"result": [], "model_version": ready.served.model_version} if asked.interactive else []
         results = [missing if outcome.prediction is None else outcome.prediction for outcome in in_order]
         content = Predictions(results)
+        if asked.label_scores:
+            content.label_scores = [outcome.label_scores for outcome in in_order]
         silent = [outcome for outcome in in_order if outcome.prediction is None]
         if silent:
             content.why_not = [*_reasons(silent, len(in_order)), *self._elsewhere(asked, ready)]
@@ -152,6 +156,7 @@ class Predicting:
             served.model_version,
             computing=self._turns if len(usable) > _SMALL_REQUEST_TASKS else nullcontext(),
             ask=self._cache.ask,
+            label_scores=asked.label_scores,
         )
         hiding = project != LOCAL
         with span("predict tasks", project=project, tasks=len(usable), model_version=served.model_version):
@@ -223,7 +228,7 @@ class Predicting:
 
     def _others(self, asked: _Asked, arrivals: Arrivals, own: object) -> Iterator[tuple[object, _Asked]]:
         """Yield requests that arrived with this one and need the same models, few enough that none waits long."""
-        if asked.interactive or isinstance(asked.named, (dict, list)):
+        if asked.interactive or asked.label_scores or isinstance(asked.named, (dict, list)):
             return  # true and 1 are equal there
         room = _SMALL_REQUEST_TASKS - len(asked.usable)
         for other, body in arrivals.alike(own):
@@ -233,7 +238,7 @@ class Predicting:
                 continue  # it gets the error in its turn
             same = type(its.named) is type(asked.named) and its.named == asked.named
             same = same and (its.labeling_config, its.model_version) == (asked.labeling_config, asked.model_version)
-            if its.interactive or not same:
+            if its.interactive or its.label_scores or not same:
                 continue
             room -= len(its.usable)
             if room < 0:

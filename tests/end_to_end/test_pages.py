@@ -111,6 +111,12 @@ def test_what_is_tried_is_shown_with_its_score_and_its_json(running: RunningBack
     shown = text_of(browser, "#shown")
     assert "Billing" in shown
     assert "by triage-v2-" in shown
+    assert "Score of each label of topic" in shown
+    rows = browser.execute_script(
+        "return [...document.querySelectorAll('#shown meter')].map((one) => [one.ariaLabel, one.value])"
+    )
+    assert {label for label, _ in rows} == {"Billing", "Bug", "Question"} and rows[0][0] == "Billing"
+    assert sum(score for _, score in rows) == pytest.approx(1, abs=0.01)
     visit(browser, running.address + PAGES["try"])
     browser.execute_script("document.getElementById('task').value = '{\"data\": {}}'")
     click(browser, "Predict")

@@ -25,6 +25,22 @@ def test_an_untrained_server_answers_an_empty_list_for_each_task(backend):
     assert why.startswith("untrained, 1 time in 1 task; ")
 
 
+def test_the_scores_of_all_labels_are_told_to_whoever_asks_for_them(backend):
+    server = backend()
+    server.annotate(tickets(60))
+    server.train()
+    body = {"project": PROJECT_KEY, "tasks": [{"data": {"text": "refund my invoice"}}, {"data": {}}]}
+    assert "label_scores" not in server.post("/predict", body).json
+    answer = server.post("/predict", body | {"params": {"label_scores": True}}).json
+    (told, nothing), (region,) = answer["label_scores"], answer["results"][0]["result"]
+    scores = told["topic"]
+    assert nothing == {}
+    assert sorted(scores) == ["Billing", "Bug", "Question"]
+    assert sum(scores.values()) == pytest.approx(1)
+    assert next(iter(scores)) == region["value"]["choices"][0] == "Billing"
+    assert scores["Billing"] == pytest.approx(region["score"]) == max(scores.values())
+
+
 def test_a_prediction_adds_no_project_and_says_whose_models_may_have_been_meant(backend):
     server = backend()
     server.annotate(tickets(60))

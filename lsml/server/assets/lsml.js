@@ -184,6 +184,22 @@ const read = (file) => new Promise((resolve, reject) => {
   reader.readAsDataURL(file);
 });
 
+const MOST_LABELS = 20;
+const scored = (control, scores) => {
+  const table = element("table");
+  const all = Object.entries(scores);
+  table.append(element("caption", `Score of each label of ${control}${all.length > MOST_LABELS ? `, the highest ${MOST_LABELS} of ${all.length}` : ""}`));
+  const body = table.createTBody();
+  for (const [label, score] of all.slice(0, MOST_LABELS)) {
+    const row = element("tr");
+    const bar = element("td");
+    bar.append(element("meter", "", { min: 0, max: 1, value: score, "aria-label": label }));
+    row.append(element("th", label, { scope: "row" }), bar, element("td", Number(score).toFixed(3)));
+    body.append(row);
+  }
+  return table;
+};
+
 const show = (task, answer, took) => {
   const at = document.getElementById("shown");
   const prediction = answer.results[0];
@@ -222,6 +238,7 @@ const show = (task, answer, took) => {
     body.append(row);
   }
   at.append(table);
+  for (const [control, scores] of Object.entries((answer.label_scores || [{}])[0])) at.append(scored(control, scores));
   const json = JSON.stringify(prediction, null, 1);
   const copy = element("button", "Copy the JSON", { type: "button" });
   copy.addEventListener("click", () => navigator.clipboard.writeText(json).then(() => said("copied"), (error) => said(error.message)));
@@ -246,7 +263,7 @@ document.addEventListener("submit", async (event) => {
       }
     }
     const began = performance.now();
-    const answer = await post(form.dataset.predict, { tasks: [task], project: form.dataset.project });
+    const answer = await post(form.dataset.predict, { tasks: [task], project: form.dataset.project, params: { label_scores: true } });
     show(task, answer, Math.round(performance.now() - began));
   } catch (error) {
     document.getElementById("shown").replaceChildren(element("p", error.message, { class: "warn" }));
