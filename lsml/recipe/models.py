@@ -159,6 +159,9 @@ def _model(
     adapters = [one.adapter for one in named]
     if model.get("inputs") and not all(_can_join(draft, (*path, "inputs"), one, selectors) for one in adapters):
         return None
+    if "$" in model.get("inputs", ()):
+        draft.add((*path, "inputs"), "`$` names no field of the task; write one such as `$text`")
+        return None
     needs = _needed(draft, (*path, "needs"), model.get("needs"))
     if needs is None or not _reads_one_thing(draft, path, model):
         return None
