@@ -189,7 +189,7 @@ def _into_file(
     from lsml.cli.engines import Job, model_of, predict_here, read_parquet
     from lsml.cli.ray_engine import predict_by_ray, remove_blocks
     from lsml.errors import RequestError
-    from lsml.labeling.annotated import many
+    from lsml.labeling.annotated import are, many
     from lsml.labeling.written import predictions_text
 
     if output.exists() and tasks_path.exists() and output.samefile(tasks_path):
@@ -214,5 +214,5 @@ def _into_file(
     for reason, count in done.dropped.items():
         click.echo(f"  {reason}, {many(count, 'time')}: {done.why[reason]}", err=True)
     if done.refused:
-        left_out = f"{many(len(done.refused), 'task')} {'is' if len(done.refused) == 1 else 'are'} left out"
+        left_out = f"{many(len(done.refused), 'task')} {are(len(done.refused))} left out"
         click.echo(f"  {left_out}, or Label Studio would refuse the whole file; the first: {done.refused[0]}", err=True)

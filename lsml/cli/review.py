@@ -96,7 +96,7 @@ def command(
 
 def _print(found: Review, listed: Sequence[dict[str, object]], output: Path | None) -> None:
     """Print the least likely suspects, and the number of all."""
-    from lsml.labeling.annotated import many
+    from lsml.labeling.annotated import are, many
 
     for note in found.notes:
         click.echo(note, err=True)
@@ -111,7 +111,7 @@ def _print(found: Review, listed: Sequence[dict[str, object]], output: Path | No
             out.print(f"    {told['holds']}", markup=False)
     suspects = "nothing is suspect"
     if listed:
-        suspects = f"{many(len(listed), 'answer')} {'is' if len(listed) == 1 else 'are'} suspect"
+        suspects = f"{many(len(listed), 'answer')} {are(len(listed))} suspect"
     more = f", of which these {_SHOWN} are the least likely" if len(listed) > _SHOWN else ""
     wrote = f"; wrote {output}" if output is not None else ""
     out.print(f"{suspects} in {many(found.tasks, 'annotated task')}{more}{wrote}", markup=False)

@@ -75,13 +75,13 @@ class AnnotatedTasks:
             tally.count(task)
         if tally.no_data:
             sentences.append(
-                f"{many(len(tally.no_data), 'annotated task')} {_is(len(tally.no_data))} left out: the data is no object "
+                f"{many(len(tally.no_data), 'annotated task')} {are(len(tally.no_data))} left out: the data is no object "
                 f"with the task's fields; the first: task {tally.no_data[0]}"
             )
         if tally.others:
             count = sum(tally.others.values())
             sentences.append(
-                f"{many(count, 'region')} of {_named(tally.others)} {_is(count)} left out: the labeling config has "
+                f"{many(count, 'region')} of {_named(tally.others)} {are(count)} left out: the labeling config has "
                 "no such control; give the config of these annotations with --labeling-config"
             )
         return sentences
@@ -197,9 +197,9 @@ class _Tally:
                 "adapter in the recipe; give the config of these annotations with --labeling-config"
             )
         if self.skipped:
-            causes.append(f"{many(self.skipped, 'annotation')} {_is(self.skipped)} skipped")
+            causes.append(f"{many(self.skipped, 'annotation')} {are(self.skipped)} skipped")
         if self.empty:
-            causes.append(f"{many(self.empty, 'annotation')} {_is(self.empty)} empty")
+            causes.append(f"{many(self.empty, 'annotation')} {are(self.empty)} empty")
         if self.drafts:
             causes.append(
                 f"{many(self.drafts, 'task')} {_has(self.drafts)} only drafts; submit them in Label Studio, and "
@@ -241,7 +241,8 @@ def many(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def _is(count: int) -> str:
+def are(count: int) -> str:
+    """Return the verb of a count: `is` or `are`."""
     return "is" if count == 1 else "are"
 
 

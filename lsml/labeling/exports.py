@@ -18,7 +18,7 @@ import msgspec
 from lsml.errors import RequestError
 from lsml.files.strict_json import decode_once, first_half
 from lsml.labeling import LabelingConfig
-from lsml.labeling.annotated import REPLACED, many, task_id
+from lsml.labeling.annotated import REPLACED, are, many, task_id
 from lsml.labeling.importing import only_field
 from lsml.labeling.rows import AS_THEY_ARE, Named, tasks_of_rows
 
@@ -272,7 +272,7 @@ def _in_unicode(tasks: Sequence[dict[str, object]], where: str) -> tuple[list[di
             broken.append(half)
     if not broken:
         return kept, []
-    them = f"{many(len(broken), 'task')} {'is' if len(broken) == 1 else 'are'}"
+    them = f"{many(len(broken), 'task')} {are(len(broken))}"
     return kept, [
         f"{where}: {them} left out: a text holds half of a surrogate pair (\\ud800 to \\udfff), which is not a character; "
         f"correct it in the file; the first: {broken[0]}"

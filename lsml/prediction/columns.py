@@ -47,12 +47,15 @@ class ControlValues(msgspec.Struct):
     def label_scores(self, index: int) -> dict[str, float]:
         """Return the score that the first model which people may see gave to each label of a choice, highest first."""
         shown = next((of_model[index].values for of_model in self.visible if index in of_model), ())
-        rising = sorted(
-            (value.score, value.label) for value in shown if isinstance(value, Choice) and value.score is not None
+        scored = (
+            (value.label, value.score) for value in shown if isinstance(value, Choice) and value.score is not None
         )
-        # Of several classes with one label, the surest counts, as in the prediction.
-        scores = {label: score for score, label in rising}
-        return dict(sorted(scores.items(), key=lambda one: -one[1]))
+        scores: dict[str, float] = {}
+        for label, score in sorted(scored, key=lambda one: (-one[1], one[0])):
+            scores.setdefault(
+                label, score
+            )  # of several classes with one label, the surest counts, as in the prediction
+        return scores
 
     def _combined(
         self, by_model: Sequence[ModelValues], data: Mapping[str, object], kind: ScoreKind

@@ -81,6 +81,14 @@ def write_predictions(
             prediction["score"] = score if 0.0 <= score <= 1.0 else min(1.0, max(0.0, score))
 
 
+def write_label_scores(columns: ValuesByControl, outcomes: Sequence[Outcome]) -> None:
+    """Set the score of each label of choices, by control, where there are any."""
+    for column in columns:
+        for index in column.readings:
+            if scores := column.label_scores(index):
+                outcomes[index].label_scores[column.control.control_tag.name] = scores
+
+
 def _write(
     column: ControlValues,
     chosen: Mapping[int, list[Value]],

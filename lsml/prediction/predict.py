@@ -21,7 +21,7 @@ from lsml.labeling.objects import Fetch, Unreadable, read_ahead
 from lsml.prediction.ahead import NOTHING, Readings, reading_ahead
 from lsml.prediction.asking import Ask, ask_directly
 from lsml.prediction.columns import ValuesByControl
-from lsml.prediction.outcomes import Outcome, write_predictions
+from lsml.prediction.outcomes import Outcome, write_label_scores, write_predictions
 from lsml.values import Shape, Text, Value
 
 _log = logging.getLogger(__name__)
@@ -141,10 +141,7 @@ def _predict_held(
                 judging=judging, drawn=drawn if responding else (),
             )  # fmt: skip
         if predictor.label_scores:
-            for column in columns:
-                for index in column.readings:
-                    if scores := column.label_scores(index):
-                        outcomes[index].label_scores[column.control.control_tag.name] = scores
+            write_label_scores(columns, outcomes)
 
 
 def _without_regions(task: Mapping[str, object]) -> Mapping[str, object]:

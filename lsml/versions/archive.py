@@ -83,9 +83,9 @@ def _alone(directory: Path, command: str, making: str) -> Iterator[None]:
             shutil.rmtree(folder, ignore_errors=True)
         yield
     finally:
+        with suppress(OSError):  # Windows removes no open file
+            Path(lock.lock_file).unlink()  # while it is held, so that nobody else holds a file that is gone
         lock.release()
-        with suppress(OSError):  # another has just taken it
-            Path(lock.lock_file).unlink()
 
 
 def _export(store: Store, recipe: str, file: Path) -> tuple[Manifest, list[str]]:
